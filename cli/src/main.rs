@@ -1,0 +1,21 @@
+//! The program `hearth`: starts the runtime, hands the arguments over, ends with the exit code.
+//!
+//! Everything else is the library's.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Standard error may be closed too; the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "error: no threads to run on: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(Box::pin(hearth_cli::run(std::env::args_os().collect())))
+}

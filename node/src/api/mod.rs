@@ -1,0 +1,261 @@
+//! The local HTTP API: requests in, JSON out. Its client is whoever has the home's token.
+//!
+//! [`auth`](self) stands before the router; each area of the API has a file of its own. A request
+//! from this process takes the same way as one over a socket ([`Api::call`]). Leaves to others:
+//! deciding (the engine, by commands to the driver) and keeping (the store).
+//!
+//! Always true: handlers wait for the driver, the network or a blocking thread, never in one; what
+//! reads the store runs in a blocking thread and sees everything that was acknowledged before.
+
+mod auth;
+mod communities;
+mod drafts;
+mod error;
+mod hints;
+mod import;
+mod invites;
+mod items;
+mod join;
+mod limits;
+mod links;
+mod log;
+mod peers;
+mod relay;
+mod resolve;
+mod sight;
+mod status;
+mod take;
+#[cfg(test)]
+mod tests;
+mod view;
+mod wait;
+mod words;
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware,
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use hearth_protocol::engine::{Answer, Command, Identity, own_space_name};
+use hearth_protocol::text::Text;
+use tokio::sync::watch;
+use tower::{Layer as _, Service, ServiceExt as _};
+
+use crate::{
+    handle::{Failure, Handle, RequestId},
+    home::{Home, HomeError, Keys},
+    network::NetworkHandle,
+    practice::import::FILE_BYTES,
+    store::Reader,
+};
+use auth::{Door, Gate, Token};
+use error::{Answered, ApiError};
+use sight::Sight;
+
+/// What every path begins with.
+const PREFIX: &str = "/api/0";
+/// Longest JSON body, of everything but items.
+const JSON_BYTES: usize = 256 * 1024;
+/// Longest body of an item: 200 KiB of text, of which each byte may be written as `\u0000`.
+const ITEM_BYTES: usize = 1536 * 1024;
+
+/// The API of one node.
+#[derive(Debug, Clone)]
+pub struct Api {
+    app: App,
+}
+
+type App = Arc<Shared>;
+
+/// What all handlers share.
+#[derive(Debug)]
+struct Shared {
+    home: Home,
+    me: Identity,
+    token: Token,
+    handle: Handle,
+    reader: Reader,
+    network: watch::Receiver<Option<NetworkHandle>>,
+    /// Where the node listens since its start.
+    listening: OnceLock<Vec<String>>,
+    /// Where the API is served, once it is: then a node runs.
+    served: OnceLock<SocketAddr>,
+    /// Says when the node stops, once it runs.
+    stop: OnceLock<watch::Receiver<bool>>,
+}
+
+impl Api {
+    pub(crate) fn new(
+        home: Home,
+        keys: &Keys,
+        handle: Handle,
+        reader: Reader,
+        network: watch::Receiver<Option<NetworkHandle>>,
+    ) -> Result<Api, HomeError> {
+        let damaged = || HomeError::Damaged { path: home.path().join("token").display().to_string() };
+        let token = Token::new(home.token()?).ok_or_else(damaged)?;
+        let (listening, served, stop) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Api {
+            app: Arc::new(Shared {
+                me: keys.identity.clone(),
+                token,
+                home,
+                handle,
+                reader,
+                network,
+                listening,
+                served,
+                stop,
+            }),
+        })
+    }
+
+    /// Says where the node listens; the first word counts.
+    pub(crate) fn listens_at(&self, addresses: Vec<String>) {
+        let _ = self.app.listening.set(addresses);
+    }
+
+    /// Makes the person's own space, in a home that has none yet.
+    pub(crate) async fn prepare(&self) -> Result<(), Failure> {
+        let mut snapshot = self.app.handle.snapshot.clone();
+        // The driver's first picture; before it there is nothing to be seen.
+        snapshot.changed().await.map_err(|_| Failure::Stopping)?;
+        if snapshot.borrow_and_update().own_space.is_some() {
+            return Ok(());
+        }
+        let name = Text::line(own_space_name()).expect("the own space has a name within its bound");
+        let command = Command::CreateCommunity { name, domain: Text::default(), parent: None };
+        self.app.handle.command(command, None).await?;
+        snapshot.wait_for(|seen| seen.own_space.is_some()).await.map_err(|_| Failure::Stopping)?;
+        Ok(())
+    }
+
+    /// Answers a request of this process: the same router, the same checks.
+    pub(crate) async fn call(&self, request: http::Request<Vec<u8>>) -> http::Response<Vec<u8>> {
+        let request = request.map(axum::body::Body::from);
+        let gated = gated(self.app.clone(), Door::Here);
+        let response = gated.oneshot(request).await.unwrap_or_else(|never| match never {});
+        let (parts, body) = response.into_parts();
+        // Our own answers are whole in memory.
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        http::Response::from_parts(parts, bytes.into())
+    }
+
+    /// Answers requests over the socket until `stop` says so.
+    pub(crate) async fn serve(self, listener: tokio::net::TcpListener, mut stop: watch::Receiver<bool>) {
+        let address = match listener.local_addr() {
+            Ok(address) => address,
+            Err(why) => {
+                tracing::error!(%why, "the local API has no address");
+                return;
+            }
+        };
+        let _ = self.app.served.set(address);
+        let _ = self.app.stop.set(stop.clone());
+        let gated = gated(self.app, Door::Socket(address.port()));
+        let serving = axum::serve(listener, axum::ServiceExt::<Request>::into_make_service(gated))
+            .with_graceful_shutdown(async move {
+                // Nobody is left to tell us to stop where this fails.
+                let _ = stop.wait_for(|stop| *stop).await;
+            });
+        if let Err(why) = serving.await {
+            tracing::error!(%why, "the local API ended");
+        }
+    }
+}
+
+impl Shared {
+    /// Looks at what is kept, in a blocking thread.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Sight<'_>) -> Answered<T> + Send + 'static,
+    ) -> Answered<T> {
+        let (reader, snapshot, me) = (self.reader.clone(), self.handle.snapshot(), self.me.person());
+        let looked = tokio::task::spawn_blocking(move || look(&Sight::new(&reader, snapshot, me))).await;
+        looked.unwrap_or_else(|why| {
+            tracing::error!(%why, "a look at the store panicked");
+            Err(ApiError::broken())
+        })
+    }
+
+    /// Has a command carried out.
+    async fn command(&self, command: Command, request: Option<RequestId>) -> Answered<Answer> {
+        Ok(self.handle.command(command, request).await?)
+    }
+
+    /// Whether a node runs, as against one command.
+    fn runs(&self) -> bool {
+        self.served.get().is_some()
+    }
+}
+
+/// The answer to a request id that something else was asked under before.
+fn other_answer() -> ApiError {
+    ApiError::conflict(
+        "request_id_used",
+        "something else was asked under this request id before",
+        "send it again with a fresh `X-Request-Id`",
+    )
+}
+
+/// The router behind the gate.
+fn gated(
+    app: App,
+    door: Door,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static {
+    let gate = Gate { app: app.clone(), door };
+    middleware::from_fn_with_state(gate, auth::guard).layer(router(app))
+}
+
+fn router(app: App) -> Router {
+    let routes = Router::new()
+        .route("/identity", get(auth::identity))
+        .route("/status", get(status::status))
+        .route("/items", get(items::list).merge(post(items::write).layer(DefaultBodyLimit::max(ITEM_BYTES))))
+        .route("/items/{item}", get(items::show))
+        .route("/items/{item}/trace", get(items::trace))
+        .route("/import", post(import::import).layer(DefaultBodyLimit::max(FILE_BYTES)))
+        .route("/communities", get(communities::list).post(communities::create))
+        .route("/communities/{community}", get(communities::show))
+        .route("/communities/{community}/leave", post(communities::leave))
+        .route("/communities/{community}/members", get(communities::members))
+        .route("/communities/{community}/members/{person}", post(communities::rule))
+        .route("/communities/{community}/log", get(log::log))
+        .route("/communities/{community}/invites", get(invites::list))
+        .route("/communities/{community}/links", get(links::list))
+        .route("/invites", post(invites::create))
+        .route("/invites/inspect", post(invites::inspect))
+        .route("/invites/{invite}/end", post(invites::end))
+        .route("/join", post(join::join))
+        .route("/join/cancel", post(join::cancel))
+        .route("/links", post(links::create))
+        .route("/links/{link}/end", post(links::end))
+        .route("/relay", post(relay::relay))
+        .route("/peers", get(peers::list).post(peers::add))
+        .route("/sync", post(peers::sync))
+        .route("/words", get(words::show))
+        .route("/words/written", post(words::written))
+        .route("/limits", get(limits::list))
+        .layer(DefaultBodyLimit::max(JSON_BYTES))
+        .with_state(app);
+    Router::new().nest(PREFIX, routes).fallback(no_such_path).method_not_allowed_fallback(no_such_method)
+}
+
+async fn no_such_path() -> Response {
+    ApiError::missing("no_such_path", "this API has no such path", "look at its paths; they all begin with /api/0")
+        .into_response()
+}
+
+async fn no_such_method() -> Response {
+    let status = http::StatusCode::METHOD_NOT_ALLOWED;
+    ApiError::new(status, "no_such_method", "this path is not asked this way", "read with GET, write with POST")
+        .into_response()
+}

@@ -1,0 +1,61 @@
+//! Who this is, what runs and what is kept.
+
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
+
+use super::{App, error::Answered, sight::Sight};
+use crate::network;
+
+/// Everything at a glance; with the node stopped too.
+pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
+    let kept = app.read(kept).await?;
+    let snapshot = app.handle.snapshot();
+    let dropped = app.network.borrow().as_ref().map(|network| network.dropped());
+    let mut jobs = vec![json!({ "name": "driver", "queue": app.handle.queued() })];
+    if let Some(dropped) = dropped {
+        let lost =
+            json!({ "gossip_in": dropped.gossip_in, "gossip_out": dropped.gossip_out, "requests": dropped.requests });
+        jobs.push(json!({ "name": "network", "queue": 0, "dropped": lost }));
+    }
+    Ok(Json(json!({
+        "running": app.runs(),
+        "person": app.me.person().to_string(),
+        "name": app.me.name.as_str(),
+        "device": app.me.device.public().0.to_string(),
+        "peer": network::peer_text(&app.me.peer),
+        "listen": app.listening.get().cloned().unwrap_or_default(),
+        "api": app.served.get().map(ToString::to_string),
+        "peers": snapshot.peers.len(),
+        "communities": kept.communities,
+        "jobs": jobs,
+        "store": { "bytes": kept.bytes, "items": kept.items },
+        "refusals": snapshot.refusals,
+    })))
+}
+
+struct Kept {
+    communities: Vec<Value>,
+    bytes: u64,
+    items: u64,
+}
+
+fn kept(sight: &Sight<'_>) -> Answered<Kept> {
+    let mut kept = Kept { communities: Vec::new(), bytes: sight.reader.bytes_on_disk()?, items: 0 };
+    let mut communities = sight.communities();
+    communities.sort_by_key(|id| Some(*id) != sight.snapshot.own_space);
+    for id in communities {
+        let standing = sight.standing(id)?;
+        let items = sight.store.count_listed(id)?;
+        kept.items += items;
+        kept.communities.push(json!({
+            "community": id.to_string(),
+            "name": standing.name(),
+            "role": standing.state.role(sight.me).name(),
+            "members": standing.state.current().count(),
+            "items": items,
+            "heads": standing.heads(),
+            "last_sync_ms": standing.synced.map(|at| at.0),
+        }));
+    }
+    Ok(kept)
+}

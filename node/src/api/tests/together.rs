@@ -1,0 +1,229 @@
+//! Nodes that meet over loopback: sockets, joins and borders.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Host, text};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_node_answers_over_its_socket_only_whom_it_should() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let alice = Host::running("alice").await;
+    let api = alice.node.ready().api.unwrap();
+    let ask = async |head: String| {
+        let mut stream = tokio::net::TcpStream::connect(&api).await.unwrap();
+        stream
+            .write_all(format!("GET /api/0/status HTTP/1.1\r\n{head}connection: close\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        said
+    };
+    let token = format!("authorization: Bearer {}\r\n", alice.token);
+    let said = ask(format!("host: {api}\r\n{token}")).await;
+    assert!(said.starts_with("HTTP/1.1 200 ") && said.contains(r#""running":true"#), "{said}");
+    assert!(said.contains(&format!(r#""api":"{api}""#)) && said.contains("/p2p/"), "{said}");
+    for head in [
+        format!("host: localhost\r\n{token}"),
+        format!("host: evil.example\r\n{token}"),
+        format!("host: {api}\r\nhost: {api}\r\n{token}"),
+    ] {
+        let said = ask(head).await;
+        assert!(said.starts_with("HTTP/1.1 403 ") || said.starts_with("HTTP/1.1 400 "), "{said}");
+    }
+    assert!(ask(format!("host: {api}\r\n")).await.starts_with("HTTP/1.1 401 "));
+    alice.node.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_lets_somebody_in_once_and_nobody_where_nobody_answers() {
+    let alice = Host::running("alice").await;
+    let garden = alice.found("garden").await;
+    let post = text(
+        &alice.tell("/items", json!({ "kind": "post", "to": ["garden"], "text": "welcome" })).await["items"][0]["item"],
+    );
+    let key = alice.invite("garden", 1).await;
+    let bob = Host::dialling("bob").await;
+    let seen = bob.tell("/invites/inspect", json!({ "key": key })).await;
+    assert_eq!((&seen["community"], &seen["uses"], &seen["expired"]), (&json!(garden), &json!(1), &json!(false)));
+    assert!(text(&seen["hints"][0]).contains("/p2p/"));
+    assert_eq!(bob.join(&key).await, json!({ "community": garden, "name": "garden", "role": "member" }));
+    assert_eq!(bob.items("in=garden").await[0]["item"], post.as_str());
+    assert_eq!(Host::refused(bob.post("/join", &json!({ "key": key })).await), (409, "already_member".to_owned()));
+
+    let invites = alice.get("/communities/garden/invites").await;
+    assert_eq!((&invites["invites"][0]["used"], &invites["invites"][0]["ended"]), (&json!(1), &json!(false)));
+    let carol = Host::dialling("carol").await;
+    let refused = carol.post("/join", &json!({ "key": key })).await;
+    assert_eq!(Host::refused(refused), (403, "invite_used_up".to_owned()));
+    let refused = carol.post("/join/cancel", &json!({ "community": garden })).await;
+    assert_eq!(Host::refused(refused), (400, "no_pending_join".to_owned()), "a refused join waits no longer");
+
+    let key = alice.invite("garden", 1).await;
+    let invite = text(&alice.get("/communities/garden/invites").await["invites"][0]["invite"]);
+    alice.tell(&format!("/invites/{}/end", &invite[..8]), json!({})).await;
+    let refused = carol.post("/join", &json!({ "key": key })).await;
+    assert_eq!(Host::refused(refused), (403, "invite_ended".to_owned()));
+
+    let key = alice.invite("garden", 1).await;
+    let address = text(&alice.get("/status").await["listen"][0]);
+    alice.node.close().await.unwrap();
+    let dave = Host::dialling("dave").await;
+    let refused = dave.post("/join", &json!({ "key": key, "wait_ms": 500 })).await;
+    assert_eq!(Host::refused(refused), (504, "no_answer".to_owned()));
+    assert_eq!(dave.tell("/join/cancel", json!({ "community": garden })).await, json!({ "community": garden }));
+    assert_eq!(Host::refused(dave.post("/peers", &json!({ "addr": address })).await), (504, "unreachable".to_owned()));
+    assert_eq!(dave.tell("/sync", json!({})).await, json!({ "peers": 0 }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_is_told_when_the_node_stops() {
+    let (alice, bob) = (Host::running("alice").await, Host::running("bob").await);
+    alice.found("garden").await;
+    let key = alice.invite("garden", 1).await;
+    alice.node.close().await.unwrap();
+    let joining = bob.node.api().clone();
+    let body = json!({ "key": key, "wait_ms": 600_000 }).to_string().into_bytes();
+    let request = bob.request(Method::POST, "/join").header("content-type", "application/json").body(body).unwrap();
+    let waiting = tokio::spawn(async move { joining.call(request).await });
+    while bob.node.api().app.handle.snapshot().pending.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    bob.node.close().await.unwrap();
+    let answer = waiting.await.unwrap();
+    assert_eq!(answer.status().as_u16(), 503);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_whose_address_answers_but_knows_no_such_community_is_told_apart() {
+    use hearth_protocol::{
+        bytes::{Blob, List},
+        invite::{Hint, InviteKey, InviteTerms},
+    };
+    let alice = Host::running("alice").await;
+    let bob = Host::running("bob").await;
+    // A key of alice's own making into a community that nobody has.
+    let listening = text(&alice.get("/status").await["listen"][0]);
+    let keys = alice.home.keys().unwrap();
+    let address = crate::network::address_to_bytes(&listening).unwrap();
+    let hint = Hint(Blob::new(keys.identity.peer.clone()).unwrap(), Blob::new(address).unwrap());
+    let now = crate::clock::now();
+    let terms = InviteTerms {
+        role: hearth_protocol::authority::Role::Member,
+        max_uses: 1,
+        only: None,
+        not_before: now,
+        not_after: now.after(1_000_000),
+    };
+    let inviter = (keys.identity.person(), hearth_protocol::authority::Grant::Founder(0), &keys.identity.device);
+    let key = InviteKey::create([7; 32].into(), inviter, &terms, List::new(vec![hint]).unwrap(), [1; 24]).unwrap();
+    let refused = bob.post("/join", &json!({ "key": key.to_text(), "wait_ms": 20_000 })).await;
+    assert_eq!(Host::refused(refused), (409, "unknown_community".to_owned()));
+}
+
+/// garden, library and the broker between them; both sides have agreed.
+struct Border {
+    alice: Host,
+    dave: Host,
+    ferry: Host,
+    garden: String,
+    library: String,
+}
+
+/// What ferry says of an item.
+fn carried(item: &str) -> Value {
+    json!({ "item": item, "to": "library", "note": "for the shelves" })
+}
+
+impl Border {
+    async fn open() -> Border {
+        let (alice, dave) = (Host::running("alice").await, Host::running("dave").await);
+        let ferry = Host::running("ferry").await;
+        let (garden, library) = (alice.found("garden").await, dave.found("library").await);
+        ferry.join(&alice.invite("garden", 1).await).await;
+        ferry.join(&dave.invite("library", 1).await).await;
+        let border = Border { alice, dave, ferry, garden, library };
+        border.agree().await;
+        border
+    }
+
+    async fn agree(&self) {
+        let (garden, library, person) = (&self.garden, &self.library, self.ferry_id().await);
+        let out = json!({
+            "community": "garden", "direction": "out", "other": library, "brokers": ["ferry"],
+            "kinds": ["post"], "tags": ["shelves"],
+        });
+        let made = self.alice.tell("/links", out).await;
+        let answer = format!("hearth link create {library} --in {garden} --broker {person}");
+        assert!(text(&made["hint"]).contains(&answer), "{made}");
+        let inward = json!({ "community": "library", "direction": "in", "other": garden, "brokers": [person] });
+        self.dave.tell("/links", inward).await;
+    }
+
+    async fn ferry_id(&self) -> String {
+        text(&self.ferry.get("/status").await["person"])
+    }
+
+    /// Alice's, which ferry has then.
+    async fn post(&self, says: &str, tag: &str, reach: u8) -> String {
+        let post = json!({ "kind": "post", "to": ["garden"], "text": says, "tags": [tag], "reach": reach });
+        let item = text(&self.alice.tell("/items", post).await["items"][0]["item"]);
+        self.ferry.tell("/sync", json!({})).await;
+        item
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_item_crosses_a_border_and_shows_its_path() {
+    let border = Border::open().await;
+    let (garden, library) = (json!(border.garden), json!(border.library));
+    let item = border.post("for all", "shelves", 1).await;
+    let relayed = border.ferry.tell("/relay", carried(&item)).await;
+    assert_eq!((&relayed["item"], &relayed["to"], &relayed["state"]), (&json!(item), &library, &json!("shown")));
+
+    border.dave.tell("/sync", json!({})).await;
+    let seen = border.dave.items("in=library").await;
+    assert_eq!((seen.len(), &seen[0]["item"]), (1, &json!(item)));
+    assert_eq!((&seen[0]["relayed_from"], &seen[0]["community"]), (&garden, &library));
+    let author = text(&border.alice.get("/status").await["person"]);
+    assert_eq!((&seen[0]["author"], &seen[0]["author_name"]), (&json!(author), &json!(author[..10])));
+
+    let trace = border.dave.get(&format!("/items/{item}/trace")).await;
+    let hop = &trace["hops"][0];
+    assert_eq!((&trace["signature"], &hop["signature"]), (&json!("valid"), &json!("valid")));
+    assert_eq!((&hop["from"], &hop["to"], &hop["refusal"]), (&garden, &library, &Value::Null));
+    assert_eq!((&hop["broker_name"], &hop["note"]), (&json!("ferry"), &json!("for the shelves")));
+
+    // A reply goes to where the item is read.
+    let reply = json!({ "kind": "reply", "to": [], "re": item, "text": "thank you" });
+    assert_eq!(border.dave.tell("/items", reply).await["items"][0]["community"], library);
+    let peers = border.dave.get("/peers").await;
+    let met = |peer: &Value| peer["connected"] == true && peer["communities"] == json!(["library"]);
+    assert!(peers["peers"].as_array().unwrap().iter().any(met), "{peers}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_may_not_cross_is_refused_by_the_name_of_the_rule() {
+    let border = Border::open().await;
+    let listed = border.alice.get("/communities/garden/links").await["links"][0].clone();
+    assert_eq!((&listed["direction"], &listed["kinds"]), (&json!("out"), &json!(["post"])));
+    assert_eq!((&listed["brokers"][0]["name"], &listed["min_role"]), (&json!("ferry"), &json!("member")));
+    assert_eq!((&listed["per_day"], &listed["ended"]), (&json!(20), &json!(false)));
+    let (stays, other) = (border.post("for us", "shelves", 0).await, border.post("else", "soil", 1).await);
+    let relay = async |item: &str| Host::refused(border.ferry.post("/relay", &carried(item)).await);
+    assert_eq!(relay(&stays).await, (403, "beyond_reach".to_owned()));
+    assert_eq!(relay(&other).await, (403, "tag_not_linked".to_owned()));
+
+    border.alice.tell(&format!("/links/{}/end", text(&listed["link"])), json!({})).await;
+    assert_eq!(border.alice.get("/communities/garden/links").await["links"][0]["ended"], true);
+    let late = border.post("too late", "shelves", 1).await;
+    assert_eq!(relay(&late).await, (403, "link_over".to_owned()));
+
+    let ruling = json!({ "role": "none", "reason": "moved away" });
+    let ruled = border.alice.tell("/communities/garden/members/ferry", ruling).await;
+    assert_eq!(ruled, json!({ "person": border.ferry_id().await, "role": "none" }));
+    let log = border.alice.get("/communities/garden/log").await;
+    let removed = |operation: &Value| operation["what"] == "removed ferry: moved away";
+    assert!(log["operations"].as_array().unwrap().iter().any(removed), "{log}");
+}

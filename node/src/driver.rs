@@ -1,0 +1,288 @@
+//! The one thread that decides and writes: the engine, the store's only writer, and the order
+//! between them.
+//!
+//! Everything that waits is taken as one batch: decided input by input, kept by one commit, then
+//! told and answered. Kept before told, told before answered; only gossip's verdicts go out
+//! before the disk, since others wait for them. The driver waits for nobody but the disk.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    thread::JoinHandle,
+};
+
+use hearth_protocol::{
+    engine::{Answer, Effect, Engine, Event, Identity, Input, Ticket, Verdict},
+    time::Millis,
+};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use crate::{
+    clock,
+    handle::{Failure, RequestId, Snapshot, Work},
+    home,
+    network::{self, NetworkHandle, Order},
+    store::{Overlay, ReadError, Reader, WriteError, Writer, keep, keep_answer, kept_answer},
+};
+
+/// Inputs of one batch at most: a bound on what one failure takes with it.
+const BATCH: usize = 512;
+/// Bytes after which a batch is committed, well below the store's own bound.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// The driver's parts, before it runs.
+pub(crate) struct Driver {
+    pub(crate) engine: Engine,
+    pub(crate) identity: Identity,
+    pub(crate) writer: Writer,
+    pub(crate) reader: Reader,
+    pub(crate) inbox: mpsc::Receiver<Work>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
+    pub(crate) wake: watch::Sender<Option<Millis>>,
+    pub(crate) network: watch::Receiver<Option<NetworkHandle>>,
+    pub(crate) state: Running,
+}
+
+/// What the driver remembers while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    next: Ticket,
+    waiting: BTreeMap<Ticket, Waiting>,
+    /// Inputs that the driver itself has brought about.
+    own: VecDeque<Input>,
+    refusals: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    request: Option<RequestId>,
+    reply: oneshot::Sender<Result<Answer, Failure>>,
+}
+
+/// Effects that wait for the commit.
+#[derive(Default)]
+struct Later {
+    effects: Vec<Effect>,
+    /// Tickets whose answer came before: a retry.
+    repeated: Vec<(Ticket, Answer)>,
+}
+
+impl Driver {
+    /// Runs until it is told to stop or nobody is left to tell it anything.
+    ///
+    /// # Errors
+    /// When the system has no thread for it.
+    pub(crate) fn spawn(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("driver".to_owned()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
+        self.publish_snapshot();
+        loop {
+            let mut batch: Vec<Work> = self.state.own.drain(..).map(Work::Input).collect();
+            if batch.is_empty() {
+                match self.inbox.blocking_recv() {
+                    Some(work) => batch.push(work),
+                    None => return,
+                }
+            }
+            while batch.len() < BATCH
+                && let Ok(work) = self.inbox.try_recv()
+            {
+                batch.push(work);
+            }
+            if !self.run_batch(batch) {
+                return;
+            }
+        }
+    }
+
+    /// Answers false when it is time to stop.
+    fn run_batch(&mut self, batch: Vec<Work>) -> bool {
+        let reader = self.reader.clone();
+        let mut overlay = Overlay::new(&reader);
+        let mut later = Later::default();
+        let mut goes_on = true;
+        for work in batch {
+            let decided = match work {
+                Work::Stop => {
+                    goes_on = false;
+                    break;
+                }
+                Work::Start => {
+                    later.effects.extend(self.engine.start(clock::now()));
+                    Ok(())
+                }
+                Work::Input(input) => self.decide(input, &mut overlay, &mut later),
+                Work::Command { command, request, reply } => self.command(*command, request, reply, &mut overlay, &mut later),
+            };
+            if let Err(why) = decided {
+                // Half an input must not be kept: what this batch has decided is given up whole.
+                self.give_up(&Failure::Store(why.to_string()));
+                return goes_on;
+            }
+            if overlay.batch().bytes() > BATCH_BYTES {
+                let full = std::mem::replace(&mut overlay, Overlay::new(&reader));
+                if !self.commit(full, &mut later) {
+                    return goes_on;
+                }
+            }
+        }
+        self.commit(overlay, &mut later);
+        goes_on
+    }
+
+    fn command(
+        &mut self,
+        command: hearth_protocol::engine::Command,
+        request: Option<RequestId>,
+        reply: oneshot::Sender<Result<Answer, Failure>>,
+        overlay: &mut Overlay<'_>,
+        later: &mut Later,
+    ) -> Result<(), ReadError> {
+        let ticket = self.state.next;
+        self.state.next += 1;
+        self.state.waiting.insert(ticket, Waiting { request, reply });
+        if let Some(request) = request
+            && let Some(answer) = kept_answer(overlay, &request)?
+        {
+            later.repeated.push((ticket, answer));
+            return Ok(());
+        }
+        self.decide(Input::Command(ticket, command), overlay, later)
+    }
+
+    fn decide(&mut self, input: Input, overlay: &mut Overlay<'_>, later: &mut Later) -> Result<(), ReadError> {
+        let now = clock::now();
+        tracing::trace!(?input, "input");
+        for effect in self.engine.handle(now, input, &*overlay)? {
+            match effect {
+                Effect::Keep(kept) => keep(overlay, kept)?,
+                Effect::Judge { token, verdict } => self.order(Order::Judge { token, verdict: judged(verdict) }),
+                Effect::Answer(ticket, answer) => {
+                    let request = self.state.waiting.get(&ticket).and_then(|w| w.request);
+                    if let (Some(request), Ok(answer)) = (request, &answer) {
+                        keep_answer(overlay, &request, now, answer);
+                    }
+                    later.effects.push(Effect::Answer(ticket, answer));
+                }
+                effect => later.effects.push(effect),
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers false when nothing could be kept; then nothing is told either.
+    fn commit(&mut self, overlay: Overlay<'_>, later: &mut Later) -> bool {
+        match self.writer.commit(&overlay.into_batch()) {
+            Ok(_) => {
+                self.carry_out(later);
+                true
+            }
+            Err(why) => {
+                let failure = match &why {
+                    WriteError::Full { .. } => Failure::DiskFull(why.to_string()),
+                    _ => Failure::Store(why.to_string()),
+                };
+                self.give_up(&failure);
+                false
+            }
+        }
+    }
+
+    /// Nothing of the batch was kept: whoever waits is told, and the engine forgets what it had
+    /// decided by reading again what is kept.
+    fn give_up(&mut self, failure: &Failure) {
+        tracing::error!(why = %failure, "cannot keep");
+        for (_, waiting) in std::mem::take(&mut self.state.waiting) {
+            // Nobody waits any more where this fails.
+            let _ = waiting.reply.send(Err(failure.clone()));
+        }
+        let seed = home::entropy().unwrap_or_default();
+        let connected: Vec<_> = self.engine.connected_peers().into_iter().map(|(peer, _)| peer).collect();
+        match Engine::load(self.identity.clone(), &seed, clock::now(), &Overlay::new(&self.reader)) {
+            Ok(engine) => {
+                self.engine = engine;
+                let mut later = Later { effects: self.engine.start(clock::now()), repeated: Vec::new() };
+                self.carry_out(&mut later);
+                self.state.own.extend(connected.into_iter().map(Input::Connected));
+            }
+            Err(why) => tracing::error!(%why, "cannot read the store"),
+        }
+    }
+
+    fn carry_out(&mut self, later: &mut Later) {
+        self.publish_snapshot();
+        for (ticket, answer) in later.repeated.drain(..) {
+            self.reply(ticket, Ok(answer));
+        }
+        for effect in std::mem::take(&mut later.effects) {
+            match effect {
+                Effect::Tell(event) => self.tell(event),
+                Effect::Answer(ticket, answer) => self.reply(ticket, answer.map_err(Failure::from)),
+                Effect::Ask { peer, id, request } => {
+                    let order = Order::Request { peer: peer.clone(), id, frame: request.to_bytes() };
+                    if !self.try_order(order) {
+                        self.state.own.push_back(Input::Unanswered { peer, id });
+                    }
+                }
+                Effect::Respond { token, response } => self.order(Order::Respond { token, frame: response.to_bytes() }),
+                Effect::Publish { topic, data } => self.order(Order::Publish { topic, data }),
+                Effect::Subscribe(topic) => self.order(Order::Subscribe { topic }),
+                Effect::Unsubscribe(topic) => self.order(Order::Unsubscribe { topic }),
+                Effect::Dial { peer, addresses } => {
+                    let addresses = addresses.iter().filter_map(|a| network::address_from_bytes(a).ok()).collect();
+                    self.order(Order::Dial { peer: Some(peer), addresses });
+                }
+                // Nobody to wake where this fails: the node is stopping.
+                Effect::Wake(at) => drop(self.wake.send(Some(at))),
+                Effect::Keep(_) | Effect::Judge { .. } => {}
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event) {
+        if let Event::Refused(name) = &event {
+            *self.state.refusals.entry(name).or_default() += 1;
+            tracing::debug!(name, "refused");
+        }
+        // Nobody watches where this fails.
+        let _ = self.events.send(event);
+    }
+
+    fn reply(&mut self, ticket: Ticket, answer: Result<Answer, Failure>) {
+        if let Some(waiting) = self.state.waiting.remove(&ticket) {
+            let _ = waiting.reply.send(answer);
+        }
+    }
+
+    fn order(&mut self, order: Order) {
+        self.try_order(order);
+    }
+
+    /// The driver never waits for the network: what does not fit is lost, and comparison repairs it.
+    fn try_order(&mut self, order: Order) -> bool {
+        let network = self.network.borrow().clone();
+        network.is_some_and(|network| network.try_order(order).inspect_err(|why| tracing::debug!(%why, "order lost")).is_ok())
+    }
+
+    fn publish_snapshot(&mut self) {
+        let snapshot = Snapshot {
+            communities: self.engine.communities().clone(),
+            own_space: self.engine.own_space(),
+            pending: self.engine.pending().keys().copied().collect(),
+            peers: self.engine.connected_peers(),
+            refusals: self.state.refusals.clone(),
+        };
+        self.snapshot.send_replace(Arc::new(snapshot));
+    }
+}
+
+fn judged(verdict: Verdict) -> network::Verdict {
+    match verdict {
+        Verdict::Accept => network::Verdict::Accept,
+        Verdict::Ignore => network::Verdict::Ignore,
+        Verdict::Reject => network::Verdict::Reject,
+    }
+}

@@ -1,0 +1,164 @@
+//! Dialling and being dialled.
+//!
+//! Always true: every dial ends in one report, every connected peer is told of once.
+
+use super::*;
+use crate::network::peer_text;
+
+#[tokio::test]
+async fn a_dial_of_dead_addresses_is_reported_once_with_each_address() {
+    let mut alice = Node::new(1, &[]).await;
+    let dead = dead().await;
+    for peer in [None, Some(peer_of(&[2; 32]))] {
+        alice.order(Order::Dial {
+            peer,
+            addresses: dead.to_vec(),
+        });
+        let why = alice.dial_failed().await;
+        for address in &dead {
+            assert!(why.contains(address), "{why}");
+        }
+        assert!(why.contains("refused"), "{why}");
+    }
+    let rest = alice.so_far().await;
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn one_good_address_among_dead_ones_is_enough() {
+    let bob = Node::new(2, &[TCP, QUIC]).await;
+    for number in [1, 3] {
+        let mut alice = Node::new(number, &[]).await;
+        let mut addresses = dead().await.to_vec();
+        addresses.push("/dns4/example.org/tcp/1".to_owned());
+        addresses.extend(bob.listening.iter().map(|text| {
+            let address = text.parse().expect("an address");
+            addresses::without_peer(&address).to_string()
+        }));
+        alice.order(Order::Dial {
+            peer: (number == 1).then(|| bob.peer()),
+            addresses,
+        });
+        assert_eq!(alice.dialed().await, bob.peer());
+    }
+}
+
+#[tokio::test]
+async fn every_dial_of_a_peer_ends_and_it_is_connected_once() {
+    let bob = Node::new(2, &[TCP, QUIC]).await;
+    let mut alice = Node::new(1, &[]).await;
+    let dials = 5;
+    for _ in 0..dials {
+        alice.dial(&bob);
+    }
+    let mut connected = 0;
+    let mut dialed = 0;
+    while dialed < dials {
+        alice
+            .wait(|report| {
+                match report {
+                    Report::Connected { .. } => connected += 1,
+                    Report::Dialed { .. } => dialed += 1,
+                    other => panic!("{other:?}"),
+                }
+                Some(())
+            })
+            .await;
+    }
+    assert_eq!(connected, 1);
+    alice.dial(&bob);
+    assert_eq!(alice.dialed().await, bob.peer());
+}
+
+#[tokio::test]
+async fn a_node_that_dials_itself_is_told_so() {
+    let wildcards = ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"];
+    let mut alice = Node::new(1, &wildcards).await;
+    let all = alice.listening.clone();
+    let mut orders = vec![
+        (Some(alice.peer()), all.clone()),
+        (Some(alice.peer()), dead().await.to_vec()),
+        (None, all.clone()),
+    ];
+    let on_loopback = all.iter().filter(|text| text.contains("/127.0.0.1/"));
+    for text in on_loopback {
+        let address = addresses::without_peer(&text.parse().expect("an address")).to_string();
+        orders.push((None, vec![address.clone()]));
+        // The wildcard answers here too, which libp2p learns only from the key at the other end.
+        orders.push((None, vec![address.replace("127.0.0.1", "127.0.0.2")]));
+    }
+    assert_eq!(orders.len(), 7);
+    alice.so_far().await;
+    for (peer, addresses) in orders {
+        alice.order(Order::Dial { peer, addresses });
+        let why = alice.dial_failed().await;
+        assert!(why.contains("own") || why.contains("itself"), "{why}");
+    }
+    let rest = alice.so_far().await;
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn another_peer_behind_an_address_is_not_taken_for_the_one_that_was_meant() {
+    let mut bob = Node::new(2, &[TCP]).await;
+    let mut alice = Node::new(1, &[]).await;
+    let address = addresses::without_peer(&bob.listening[0].parse().expect("an address"));
+    alice.order(Order::Dial {
+        peer: Some(peer_of(&[9; 32])),
+        addresses: vec![address.to_string()],
+    });
+    let why = alice.dial_failed().await;
+    assert!(why.contains(&peer_text(&bob.peer())), "{why}");
+    alice.dial(&bob);
+    alice.dialed().await;
+    bob.connected(&alice).await;
+}
+
+// alice ══ bob
+async fn both_dial(listen: &str) {
+    let mut alice = Node::new(1, &[listen]).await;
+    let mut bob = Node::new(2, &[listen]).await;
+    for _ in 0..10 {
+        alice.dial(&bob);
+        bob.dial(&alice);
+        alice.dialed().await;
+        bob.dialed().await;
+        // Both have said Connected before Dialed, and say it no second time.
+        for node in [&mut alice, &mut bob] {
+            let rest = node.so_far().await;
+            assert!(rest.is_empty(), "{rest:?}");
+        }
+        alice.order(Order::Request {
+            peer: bob.peer(),
+            id: 1,
+            frame: b"?".to_vec(),
+        });
+        let (token, _) = bob.requested().await;
+        bob.order(Order::Respond {
+            token,
+            frame: b"!".to_vec(),
+        });
+        assert_eq!(alice.answer(1).await.as_deref(), Ok(&b"!"[..]));
+
+        alice.order(Order::Disconnect { peer: bob.peer() });
+        for (node, other) in [(&mut alice, bob.peer()), (&mut bob, peer_of(&[1; 32]))] {
+            let gone = node
+                .wait(|report| match report {
+                    Report::Disconnected { peer } => Some(peer),
+                    other => panic!("{other:?}"),
+                })
+                .await;
+            assert_eq!(gone, other);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_that_dial_each_other_at_once_are_connected_once_over_tcp() {
+    both_dial(TCP).await;
+}
+
+#[tokio::test]
+async fn two_that_dial_each_other_at_once_are_connected_once_over_quic() {
+    both_dial(QUIC).await;
+}

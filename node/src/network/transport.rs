@@ -1,0 +1,65 @@
+//! Sockets, encryption and multiplexing: TCP with noise and yamux, and QUIC.
+//!
+//! Leaves to others: what is spoken over a connection (`behaviour`).
+//! Always true: every connection is encrypted and bound to the key of its peer, Nagle's delay is off,
+//! and opening one takes no longer than the handshake limit.
+
+use libp2p::{
+    Swarm, SwarmBuilder,
+    identity::Keypair,
+    noise, quic,
+    swarm::{Config, NetworkBehaviour},
+    tcp, yamux,
+};
+
+use super::limits;
+
+/// The keys for noise could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot prepare encryption")]
+pub struct EncryptionError(#[from] noise::Error);
+
+/// A swarm over both transports. Must be called inside a tokio runtime.
+pub(super) fn swarm<B: NetworkBehaviour>(
+    key: Keypair,
+    behaviour: B,
+) -> Result<Swarm<B>, EncryptionError> {
+    let swarm = SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(
+            tcp::Config::new().nodelay(true),
+            noise::Config::new,
+            multiplexer,
+        )?
+        .with_quic_config(quic)
+        .with_behaviour(|_| behaviour)
+        .unwrap_or_else(|impossible| match impossible {})
+        .with_swarm_config(settings)
+        .with_connection_timeout(limits::HANDSHAKE_TIME)
+        .build();
+    Ok(swarm)
+}
+
+fn multiplexer() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(usize::try_from(limits::STREAMS).unwrap_or(usize::MAX));
+    config
+}
+
+fn quic(mut config: quic::Config) -> quic::Config {
+    config.handshake_timeout = limits::HANDSHAKE_TIME;
+    config.max_idle_timeout = u32::try_from(limits::QUIC_SILENCE.as_millis()).unwrap_or(u32::MAX);
+    config.max_concurrent_stream_limit = limits::STREAMS;
+    config.max_stream_data = limits::QUIC_STREAM_BYTES;
+    config.max_connection_data = limits::QUIC_CONNECTION_BYTES;
+    config
+}
+
+fn settings(config: Config) -> Config {
+    config
+        .with_idle_connection_timeout(limits::IDLE_TIME)
+        .with_max_negotiating_inbound_streams(limits::STREAMS_NEGOTIATING)
+        // QUIC first and TCP a little later: otherwise every dial leaves a half-open connection at the
+        // other side, where it counts against our address.
+        .with_smart_dial()
+}

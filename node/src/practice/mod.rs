@@ -1,0 +1,3 @@
+//! What is computed from items, and formats in and out.
+
+pub mod import;

@@ -1,0 +1,82 @@
+//! A batch: the changes that one commit makes, all of them or none.
+//!
+//! It leaves writing to `writer`. Always true: it holds at most one change for each key, the last one decided.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use super::range::{self, KeyRange};
+
+/// Longest key, in bytes. sled keeps up to 320 keys in one page of its index, and a page over 128 KiB would become a
+/// file of its own; 256 bytes hold a prefix, two ids, a time and a long tag with some to spare.
+pub const MAX_KEY_BYTES: usize = 256;
+
+/// Longest value, in bytes: four times the largest item body (256 KiB).
+pub const MAX_VALUE_BYTES: usize = 1024 * 1024;
+
+/// Most bytes of keys and values in one batch. Readers wait while a batch is applied, and all of it is in memory three
+/// times by then; 16 MiB are a whole import of bookmarks.
+pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+/// Changes that are committed together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+impl Batch {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decides that `key` has `value`.
+    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.changes.insert(key.into(), Some(value.into()));
+    }
+
+    /// Decides that `key` is gone.
+    pub fn delete(&mut self, key: impl Into<Vec<u8>>) {
+        self.changes.insert(key.into(), None);
+    }
+
+    /// The number of keys that are changed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// Whether nothing is changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The bytes of all keys and values, which [`MAX_BATCH_BYTES`] bounds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+    }
+
+    /// What this batch decides about `key`: nothing (`None`), that it is gone (`Some(None)`), or its value.
+    #[must_use]
+    pub fn pending(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.changes.get(key).map(Option::as_deref)
+    }
+
+    /// What this batch decides about the keys in `range`, in the order of the keys.
+    pub fn pending_range<'a>(
+        &'a self,
+        range: KeyRange<'_>,
+    ) -> impl DoubleEndedIterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
+        // The tree map panics on a range whose ends cross; such a range holds nothing.
+        let range = if range::is_empty(range) { (Bound::Included(&[][..]), Bound::Excluded(&[][..])) } else { range };
+        self.changes.range::<[u8], _>(range).map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
+    /// Whether this batch only takes keys away.
+    #[must_use]
+    pub fn only_deletes(&self) -> bool {
+        self.changes.values().all(Option::is_none)
+    }
+}

@@ -1,0 +1,189 @@
+//! The keys of the store. The first byte is the table; numbers are big-endian, so that order of
+//! bytes is order of numbers. Part of the format on disk, version 1.
+
+use hearth_protocol::{
+    epoch::Scope,
+    id::{BodyHash, BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    item::Kind,
+    key::PublicKey,
+    wire::{AnyId, SetName},
+};
+
+/// A table of the store.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Table {
+    /// community -> genesis
+    Community = b'c',
+    /// community, lamport, op -> operation
+    Operation = b'o',
+    /// community, epoch -> key
+    EpochKey = b'k',
+    /// name -> blob of sealed epoch keys
+    Blob = b'b',
+    /// item -> signed item, time received
+    Item = b'i',
+    /// body hash -> salt and body
+    Body = b'd',
+    /// community, scope, device -> sequence number, item
+    ChainEnd = b'h',
+    /// target, item -> kind
+    Change = b'x',
+    /// parent, item -> nothing
+    Reply = b'r',
+    /// community, author, hash of normalised address -> item
+    Address = b'a',
+    /// community, time shown, item -> nothing or the envelope that brought it
+    Timeline = b't',
+    /// store sequence -> community, item
+    Sequence = b'y',
+    /// community, set, id -> nothing
+    Set = b's',
+    /// envelope -> envelope, outcome
+    Envelope = b'e',
+    /// community, item, envelope -> nothing
+    Path = b'p',
+    /// in-link, day, broker, device, sequence number, envelope -> nothing
+    Quota = b'q',
+    /// from, to, device -> sequence number, envelope
+    RelayEnd = b'l',
+    /// name -> proof bundle
+    Bundle = b'u',
+    /// community, peer -> address list
+    AddressBook = b'n',
+    /// community, certificate -> certificate
+    Invite = b'v',
+    /// community -> pending join
+    Pending = b'j',
+    /// request -> time, answer
+    Answer = b'z',
+    /// community, kind, item -> nothing: profiles and charters, of which the newest counts
+    Slot = b'K',
+    /// the next store sequence
+    Next = b'#',
+}
+
+/// A key under construction.
+#[derive(Debug, Clone)]
+pub(super) struct Key(Vec<u8>);
+
+impl Key {
+    pub(super) fn of(table: Table) -> Key {
+        Key(vec![table as u8])
+    }
+
+    pub(super) fn with(mut self, part: &[u8]) -> Key {
+        self.0.extend_from_slice(part);
+        self
+    }
+
+    pub(super) fn number(self, number: u64) -> Key {
+        self.with(&number.to_be_bytes())
+    }
+
+    pub(super) fn into_vec(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// The last 32 bytes of a key: the id with which it ends.
+pub(super) fn last_id(key: &[u8]) -> Option<[u8; 32]> {
+    key.last_chunk::<32>().copied()
+}
+
+pub(super) fn community(id: CommunityId) -> Key {
+    Key::of(Table::Community).with(id.as_bytes())
+}
+
+pub(super) fn operation(community: CommunityId, lamport: u32, id: OpId) -> Key {
+    operations(community).with(&lamport.to_be_bytes()).with(id.as_bytes())
+}
+
+pub(super) fn operations(community: CommunityId) -> Key {
+    Key::of(Table::Operation).with(community.as_bytes())
+}
+
+pub(super) fn epoch_keys(community: CommunityId) -> Key {
+    Key::of(Table::EpochKey).with(community.as_bytes())
+}
+
+pub(super) fn blob(name: &AnyId) -> Key {
+    Key::of(Table::Blob).with(&name.0)
+}
+
+pub(super) fn item(id: ItemId) -> Key {
+    Key::of(Table::Item).with(id.as_bytes())
+}
+
+pub(super) fn body(hash: BodyHash) -> Key {
+    Key::of(Table::Body).with(hash.as_bytes())
+}
+
+pub(super) fn chain_end(community: CommunityId, scope: Scope, device: PublicKey) -> Key {
+    Key::of(Table::ChainEnd).with(community.as_bytes()).with(&[scope.number()]).with(device.0.as_ref())
+}
+
+pub(super) fn changes(target: ItemId) -> Key {
+    Key::of(Table::Change).with(target.as_bytes())
+}
+
+pub(super) fn replies(parent: ItemId) -> Key {
+    Key::of(Table::Reply).with(parent.as_bytes())
+}
+
+pub(super) fn address(community: CommunityId, author: PersonId, normalised: &str) -> Key {
+    let hash = blake3::hash(normalised.as_bytes());
+    Key::of(Table::Address).with(community.as_bytes()).with(author.as_bytes()).with(hash.as_bytes())
+}
+
+pub(super) fn timeline(community: CommunityId) -> Key {
+    Key::of(Table::Timeline).with(community.as_bytes())
+}
+
+pub(super) fn slot(community: CommunityId, kind: Kind) -> Key {
+    Key::of(Table::Slot).with(community.as_bytes()).with(&[kind.0])
+}
+
+pub(super) fn set(community: CommunityId, set: SetName) -> Key {
+    Key::of(Table::Set).with(community.as_bytes()).with(&[set.number()])
+}
+
+pub(super) fn envelope(id: EnvelopeId) -> Key {
+    Key::of(Table::Envelope).with(id.as_bytes())
+}
+
+pub(super) fn paths(community: CommunityId, item: ItemId) -> Key {
+    Key::of(Table::Path).with(community.as_bytes()).with(item.as_bytes())
+}
+
+pub(super) fn quota(in_link: OpId, day: u64) -> Key {
+    Key::of(Table::Quota).with(in_link.as_bytes()).number(day)
+}
+
+pub(super) fn relay_end(from: CommunityId, to: CommunityId, device: PublicKey) -> Key {
+    Key::of(Table::RelayEnd).with(from.as_bytes()).with(to.as_bytes()).with(device.0.as_ref())
+}
+
+pub(super) fn bundle(hash: BundleHash) -> Key {
+    Key::of(Table::Bundle).with(hash.as_bytes())
+}
+
+pub(super) fn address_book(community: CommunityId) -> Key {
+    Key::of(Table::AddressBook).with(community.as_bytes())
+}
+
+pub(super) fn invites(community: CommunityId) -> Key {
+    Key::of(Table::Invite).with(community.as_bytes())
+}
+
+pub(super) fn invite(community: CommunityId, cert: CertId) -> Key {
+    invites(community).with(cert.as_bytes())
+}
+
+pub(super) fn pending(community: CommunityId) -> Key {
+    Key::of(Table::Pending).with(community.as_bytes())
+}
+
+pub(super) fn answer(request: &[u8; 16]) -> Key {
+    Key::of(Table::Answer).with(request)
+}

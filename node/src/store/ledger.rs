@@ -1,0 +1,144 @@
+//! Reading for decisions: the engine's [`Ledger`] over the store and the batch in hand.
+
+use hearth_protocol::{
+    bytes::Blob,
+    encoding::decode,
+    epoch::Scope,
+    id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    item::{Kind, SaltedBody, SignedItem},
+    key::PublicKey,
+    ledger::{AddressList, KeptEnvelope, Ledger, PendingJoin},
+    limits,
+    signed::Signed,
+    wire::{AnyId, SetName},
+};
+
+use super::{
+    disk::{Direction, Overlay, ReadError},
+    keep::{EnvelopeRow, ItemRow, decode_row, read_item},
+    keys::{self, Key, Table},
+};
+
+impl Overlay<'_> {
+    fn value<T>(&self, key: Key, read: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, ReadError> {
+        Ok(self.get(&key.into_vec())?.and_then(|bytes| read(&bytes)))
+    }
+
+    /// The values, and the keys without the prefix, of all rows under a prefix.
+    fn rows<T>(&self, prefix: Key, read: impl Fn(&[u8], &[u8]) -> Option<T>) -> Result<Vec<T>, ReadError> {
+        let prefix = prefix.into_vec();
+        let mut rows = Vec::new();
+        for row in self.scan_prefix(&prefix, Direction::Forward) {
+            let (key, value) = row?;
+            rows.extend(read(key.get(prefix.len()..).unwrap_or_default(), &value));
+        }
+        Ok(rows)
+    }
+}
+
+impl Ledger for Overlay<'_> {
+    type Error = ReadError;
+
+    fn communities(&self) -> Result<Vec<Signed>, ReadError> {
+        self.rows(Key::of(Table::Community), |_, value| signed(value))
+    }
+
+    fn operations(&self, community: CommunityId) -> Result<Vec<Signed>, ReadError> {
+        self.rows(keys::operations(community), |_, value| signed(value))
+    }
+
+    fn epoch_keys(&self, community: CommunityId) -> Result<Vec<(OpId, [u8; 32])>, ReadError> {
+        self.rows(keys::epoch_keys(community), |key, value| Some((OpId::new(keys::last_id(key)?), value.try_into().ok()?)))
+    }
+
+    fn pending_joins(&self) -> Result<Vec<PendingJoin>, ReadError> {
+        self.rows(Key::of(Table::Pending), |key, value| {
+            let (text, join): (String, Signed) = decode(value, value.len()).ok()?;
+            Some(PendingJoin { community: CommunityId::new(keys::last_id(key)?), key: text, join })
+        })
+    }
+
+    fn addresses(&self, community: CommunityId) -> Result<Vec<AddressList>, ReadError> {
+        self.rows(keys::address_book(community), |_, value| decode(value, value.len()).ok())
+    }
+
+    fn item(&self, id: ItemId) -> Result<Option<SignedItem>, ReadError> {
+        self.value(keys::item(id), |bytes| decode::<ItemRow>(bytes, bytes.len()).ok().map(|row| row.0))
+    }
+
+    fn body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, ReadError> {
+        self.value(keys::body(hash), |bytes| Blob::new(bytes.to_vec()).ok())
+    }
+
+    fn chain_end(&self, community: CommunityId, scope: Scope, device: PublicKey) -> Result<Option<(u32, ItemId)>, ReadError> {
+        self.value(keys::chain_end(community, scope, device), |bytes| decode(bytes, bytes.len()).ok())
+    }
+
+    fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, ReadError> {
+        for (change, kind) in self.rows(keys::changes(id), |key, value| Some((ItemId::new(keys::last_id(key)?), *value.first()?)))? {
+            if Kind(kind) == Kind::TOMBSTONE && read_item(self, change)?.is_some_and(|(item, _)| item.header.author == author) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, ReadError> {
+        self.rows(keys::changes(id), |key, value| (value == [Kind::EDIT.0]).then(|| keys::last_id(key).map(ItemId::new))?)
+    }
+
+    fn bookmark(&self, community: CommunityId, author: PersonId, normalised: &str) -> Result<Option<ItemId>, ReadError> {
+        let found = self.value(keys::address(community, author, normalised), |bytes| Some(ItemId::new(bytes.try_into().ok()?)))?;
+        Ok(match found {
+            // A retracted bookmark may be kept again.
+            Some(id) if self.is_retracted(id, author)? => None,
+            found => found,
+        })
+    }
+
+    fn envelope(&self, id: EnvelopeId) -> Result<Option<KeptEnvelope>, ReadError> {
+        self.value(keys::envelope(id), |bytes| {
+            decode_row::<EnvelopeRow>(bytes).map(|EnvelopeRow(signed, outcome)| KeptEnvelope { signed, outcome })
+        })
+    }
+
+    fn envelopes_of(&self, community: CommunityId, item: ItemId) -> Result<Vec<EnvelopeId>, ReadError> {
+        self.rows(keys::paths(community, item), |key, _| keys::last_id(key).map(EnvelopeId::new))
+    }
+
+    fn relay_end(&self, from: CommunityId, to: CommunityId, device: PublicKey) -> Result<Option<(u32, EnvelopeId)>, ReadError> {
+        self.value(keys::relay_end(from, to, device), |bytes| decode(bytes, bytes.len()).ok())
+    }
+
+    fn relayed_on(&self, in_link: OpId, day: u64) -> Result<Vec<EnvelopeId>, ReadError> {
+        self.rows(keys::quota(in_link, day), |key, _| keys::last_id(key).map(EnvelopeId::new))
+    }
+
+    fn bundle(&self, hash: BundleHash) -> Result<Option<Vec<u8>>, ReadError> {
+        self.get(&keys::bundle(hash).into_vec())
+    }
+
+    fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, ReadError> {
+        self.get(&keys::blob(&hash).into_vec())
+    }
+
+    fn ids(&self, community: CommunityId, set: SetName, after: Option<AnyId>, most: usize) -> Result<Vec<AnyId>, ReadError> {
+        let prefix = keys::set(community, set).into_vec();
+        let first = keys::set(community, set).with(after.as_ref().map_or(&[][..], |id| &id.0)).into_vec();
+        let last = [&prefix[..], &[0xff; 33]].concat();
+        let low = if after.is_some() { std::ops::Bound::Excluded(first.as_slice()) } else { std::ops::Bound::Included(first.as_slice()) };
+        let mut ids = Vec::new();
+        for row in self.scan((low, std::ops::Bound::Excluded(last.as_slice())), Direction::Forward).take(most) {
+            ids.extend(keys::last_id(&row?.0).map(hearth_protocol::bytes::Bytes));
+        }
+        Ok(ids)
+    }
+
+    fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, ReadError> {
+        Ok(self.get(&keys::set(community, set).with(&id.0).into_vec())?.is_some())
+    }
+}
+
+fn signed(bytes: &[u8]) -> Option<Signed> {
+    Signed::from_bytes(bytes, limits::GENESIS_BYTES.saturating_mul(2)).ok()
+}

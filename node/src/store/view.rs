@@ -1,0 +1,271 @@
+//! Reading for people: lists, one item with its thread and history, and the paths by which
+//! relayed items came.
+
+use hearth_protocol::{
+    id::{CommunityId, EnvelopeId, ItemId},
+    invite::InviteCert,
+    item::{Body, Item, Kind},
+    ledger::Ledger as _,
+    limits,
+    link::{Envelope, Outcome},
+    signed::Verified,
+    time::Millis,
+};
+
+use super::{
+    disk::{Direction, Overlay, ReadError},
+    keep::read_item,
+    keys::{self, Key, Table},
+};
+
+/// An item as it stands in a list: with its newest body and tags.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Where it is read.
+    pub read_in: CommunityId,
+    /// The original.
+    pub item: Item,
+    /// What it says now; none when its body is not here.
+    pub body: Option<Body>,
+    /// The edit that made it so; none for the original.
+    pub edit: Option<Item>,
+    /// When it came.
+    pub received: Millis,
+    /// The envelope that brought it here, when it was relayed.
+    pub by: Option<Envelope>,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// Newest first.
+    pub items: Vec<Listed>,
+}
+
+/// One item with what belongs to it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// The item.
+    pub listed: Listed,
+    /// Whether its author has retracted it.
+    pub retracted: bool,
+    /// Replies, oldest first.
+    pub replies: Vec<Listed>,
+    /// Earlier and later versions, oldest first: the original and its author's edits.
+    pub history: Vec<(Item, Option<Body>)>,
+}
+
+/// One border that an item has crossed.
+#[derive(Debug, Clone)]
+pub struct Hop {
+    /// Which envelope.
+    pub id: EnvelopeId,
+    /// What it says.
+    pub envelope: Envelope,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// An invite of this node's person.
+#[derive(Debug, Clone)]
+pub struct Invite {
+    /// The certificate.
+    pub cert: Verified<InviteCert>,
+}
+
+impl Overlay<'_> {
+    /// The newest items of these communities, each item once, at most `most` that `wanted`
+    /// accepts.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn newest(&self, communities: &[CommunityId], most: usize, wanted: impl Fn(&Listed) -> bool) -> Result<Page, ReadError> {
+        let prefixes: Vec<Vec<u8>> = communities.iter().map(|id| keys::timeline(*id).into_vec()).collect();
+        let mut lines: Vec<_> = prefixes.iter().map(|prefix| self.scan_prefix(prefix, Direction::Backward).peekable()).collect();
+        let mut page = Page::default();
+        let mut seen = std::collections::BTreeSet::new();
+        while page.items.len() < most {
+            // The newest of what stands at the head of each line.
+            let mut newest: Option<(usize, Vec<u8>)> = None;
+            for (at, line) in lines.iter_mut().enumerate() {
+                let head = match line.peek() {
+                    Some(Ok((key, _))) => key.get(33..).unwrap_or_default().to_vec(),
+                    Some(Err(_)) => Vec::new(),
+                    None => continue,
+                };
+                if newest.as_ref().is_none_or(|(_, best)| head > *best || head.is_empty()) {
+                    newest = Some((at, head));
+                }
+            }
+            let Some(row) = newest.and_then(|(at, _)| Some((at, lines.get_mut(at)?.next()?))) else { break };
+            let (at, row) = row;
+            let (key, by) = row?;
+            let (Some(id), Some(read_in)) = (keys::last_id(&key).map(ItemId::new), communities.get(at)) else { continue };
+            let by = by.as_slice().try_into().ok().map(EnvelopeId::new);
+            if seen.insert(id)
+                && let Some(listed) = self.listed(*read_in, id, by)?
+                && wanted(&listed)
+            {
+                page.items.push(listed);
+            }
+        }
+        Ok(page)
+    }
+
+    /// How many items a list of the community shows.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn count_listed(&self, community: CommunityId) -> Result<u64, ReadError> {
+        let mut count = 0;
+        for row in self.scan_prefix(&keys::timeline(community).into_vec(), Direction::Forward) {
+            row?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// An item with its newest body.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn listed(&self, read_in: CommunityId, id: ItemId, by: Option<EnvelopeId>) -> Result<Option<Listed>, ReadError> {
+        let Some((item, received)) = read_item(self, id)? else { return Ok(None) };
+        let by = match by {
+            Some(by) => self.envelope(by)?.and_then(|kept| kept.signed.read::<Envelope>().ok()),
+            None => None,
+        };
+        let edit = self.history(&item)?.pop().filter(|(edit, _)| edit.id != item.id);
+        let (edit, body) = match edit {
+            Some((edit, body)) => (Some(edit), body),
+            None => (None, self.body_of(&item)?),
+        };
+        Ok(Some(Listed { read_in, item, body, edit, received, by }))
+    }
+
+    fn body_of(&self, item: &Item) -> Result<Option<Body>, ReadError> {
+        Ok(self.body(item.header.body_hash)?.and_then(|salted| item.body(&salted).ok()))
+    }
+
+    /// The original and its author's edits, the one that counts last (T5: highest time, then id).
+    fn history(&self, item: &Item) -> Result<Vec<(Item, Option<Body>)>, ReadError> {
+        let mut edits = Vec::new();
+        for id in self.edits(item.id)? {
+            let Some((edit, _)) = read_item(self, id)? else { continue };
+            if edit.header.author != item.header.author {
+                continue;
+            }
+            if let Some(Body::Edit(new)) = self.body_of(&edit)? {
+                let body = Body::read(item.header.kind, new.body.as_slice()).ok();
+                edits.push((edit, body));
+            }
+        }
+        edits.sort_by_key(|(edit, _)| (edit.header.ts, edit.id));
+        let mut history = vec![(item.clone(), self.body_of(item)?)];
+        history.extend(edits);
+        Ok(history)
+    }
+
+    /// One item with its thread and history. Of the communities in which it can be read, the one
+    /// that it was written in comes first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn show(&self, id: ItemId, communities: &[CommunityId]) -> Result<Option<Shown>, ReadError> {
+        let Some((item, _)) = read_item(self, id)? else { return Ok(None) };
+        let own = communities.iter().copied().find(|c| *c == item.header.community);
+        let mut place = own.map(|community| (community, None));
+        for community in communities {
+            if place.is_none() {
+                place = self.envelopes_of(*community, id)?.first().map(|envelope| (*community, Some(*envelope)));
+            }
+        }
+        let Some((read_in, by)) = place else { return Ok(None) };
+        let Some(listed) = self.listed(read_in, id, by)? else { return Ok(None) };
+        let mut replies = Vec::new();
+        let prefix = keys::replies(id).into_vec();
+        for row in self.scan_prefix(&prefix, Direction::Forward) {
+            let Some(reply) = keys::last_id(&row?.0).map(ItemId::new) else { continue };
+            let Some((found, _)) = read_item(self, reply)? else { continue };
+            if found.header.kind.is_listed() && !self.is_retracted(reply, found.header.author)? {
+                replies.extend(self.listed(read_in, reply, None)?);
+            }
+        }
+        replies.sort_by_key(|reply| (reply.item.header.ts, reply.item.id));
+        let retracted = self.is_retracted(id, item.header.author)?;
+        let history = self.history(&item)?;
+        Ok(Some(Shown { listed, retracted, replies, history }))
+    }
+
+    /// The borders that an item has crossed, as far as this node has seen.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn hops(&self, id: ItemId, communities: &[CommunityId]) -> Result<Vec<Hop>, ReadError> {
+        let mut hops = Vec::new();
+        for community in communities {
+            for envelope in self.envelopes_of(*community, id)? {
+                let Some(kept) = self.envelope(envelope)? else { continue };
+                if let Ok(says) = kept.signed.read::<Envelope>() {
+                    hops.push(Hop { id: envelope, envelope: says, outcome: kept.outcome });
+                }
+            }
+        }
+        hops.sort_by_key(|hop| (hop.envelope.hop, hop.envelope.ts, hop.id));
+        Ok(hops)
+    }
+
+    /// All profiles or charters of a community that stand, oldest first (T5).
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn latest_of(&self, community: CommunityId, kind: Kind) -> Result<Vec<(Item, Body)>, ReadError> {
+        let mut latest: Vec<(Item, Body)> = Vec::new();
+        for row in self.scan_prefix(&keys::slot(community, kind).into_vec(), Direction::Forward) {
+            let Some(id) = keys::last_id(&row?.0).map(ItemId::new) else { continue };
+            let Some((item, _)) = read_item(self, id)? else { continue };
+            if !self.is_retracted(id, item.header.author)?
+                && let Some(body) = self.body_of(&item)?
+            {
+                latest.push((item, body));
+            }
+        }
+        latest.sort_by_key(|(item, _)| (item.header.ts, item.id));
+        Ok(latest)
+    }
+
+    /// Ids that begin with these hexadecimal digits, at most `most`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn items_like(&self, digits: &str, most: usize) -> Result<Vec<ItemId>, ReadError> {
+        let whole = digits.get(..digits.len() / 2 * 2).unwrap_or_default();
+        let Ok(bytes) = data_encoding::HEXLOWER_PERMISSIVE.decode(whole.as_bytes()) else { return Ok(Vec::new()) };
+        let prefix = Key::of(Table::Item).with(&bytes).into_vec();
+        let mut found = Vec::new();
+        for row in self.scan_prefix(&prefix, Direction::Forward) {
+            let Some(id) = keys::last_id(&row?.0).map(ItemId::new) else { continue };
+            if id.to_string().starts_with(&digits.to_ascii_lowercase()) {
+                found.push(id);
+            }
+            if found.len() >= most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// This node's person's invites into a community.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn own_invites(&self, community: CommunityId) -> Result<Vec<Invite>, ReadError> {
+        let mut invites = Vec::new();
+        for row in self.scan_prefix(&keys::invites(community).into_vec(), Direction::Forward) {
+            let (_, value) = row?;
+            let signed = hearth_protocol::signed::Signed::from_bytes(&value, limits::INVITE_CERT_BYTES * 2);
+            invites.extend(signed.ok().and_then(|signed| Verified::check(signed).ok()).map(|cert| Invite { cert }));
+        }
+        Ok(invites)
+    }
+}

@@ -1,0 +1,148 @@
+//! From what the network reports to what the engine decides upon: frames are decoded and
+//! signatures checked here, beside the driver, so that it only decides.
+
+use std::sync::Arc;
+
+use hearth_protocol::{
+    bytes::{Blob, List},
+    encoding::Malformed,
+    engine::{Input, check_gossip, check_response},
+    epoch::EpochKey,
+    id::CommunityId,
+    ledger::AddressList,
+    signed::Unsound,
+    wire::{Request, Response},
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    clock,
+    handle::{Ended, Inbox, Snapshot},
+    network::{self, NetworkHandle, Order, Report, Verdict},
+};
+
+/// Turns reports into inputs until the network or the driver ends.
+pub(crate) async fn translate(
+    mut reports: mpsc::Receiver<Report>,
+    network: NetworkHandle,
+    transport: zeroize::Zeroizing<[u8; 32]>,
+    mut listening: Vec<String>,
+    snapshot: watch::Receiver<Arc<Snapshot>>,
+    inbox: Inbox,
+) {
+    let mut sent = announce(&transport, &listening, &inbox).await;
+    while let (Ok(()), Some(report)) = (&sent, reports.recv().await) {
+        sent = match report {
+            Report::Listening { address } => {
+                if !listening.contains(&address) {
+                    listening.push(address);
+                }
+                announce(&transport, &listening, &inbox).await
+            }
+            Report::NotListening { address } => {
+                listening.retain(|known| *known != address);
+                announce(&transport, &listening, &inbox).await
+            }
+            Report::Connected { peer, .. } => inbox.input(Input::Connected(peer)).await,
+            Report::Disconnected { peer } => inbox.input(Input::Disconnected(peer)).await,
+            Report::Dialed { .. } => Ok(()),
+            Report::DialFailed { peer, why, .. } => {
+                tracing::debug!(why, "dial failed");
+                match peer {
+                    Some(peer) => inbox.input(Input::Unreachable(peer)).await,
+                    None => Ok(()),
+                }
+            }
+            Report::Requested { peer, token, frame } => requested(peer, token, &frame, &inbox).await,
+            Report::Answered { peer, id, frame } => answered(peer, id, frame, &inbox).await,
+            Report::Failed { peer, id, why } => {
+                tracing::debug!(why, "no answer");
+                inbox.input(Input::Unanswered { peer, id }).await
+            }
+            Report::Gossip { peer, token, topic, data } => gossip((peer, token), topic, data, &snapshot, &network, &inbox).await,
+        };
+    }
+}
+
+/// Tells the engine where this node can be reached, in a list signed by the transport key.
+async fn announce(transport: &[u8; 32], listening: &[String], inbox: &Inbox) -> Result<(), Ended> {
+    match address_list(transport, listening) {
+        Some(list) => inbox.input(Input::Listening(list)).await,
+        None => Ok(()),
+    }
+}
+
+/// A signed list of this node's own addresses; none while there is none.
+pub(crate) fn address_list(transport: &[u8; 32], listening: &[String]) -> Option<AddressList> {
+    let addresses: Vec<String> = listening.iter().take(hearth_protocol::limits::ADDRESSES).cloned().collect();
+    if addresses.is_empty() {
+        return None;
+    }
+    let bytes = network::sign_addresses(transport, clock::now().0, &addresses).ok()?;
+    read_list(&bytes)
+}
+
+fn read_list(bytes: &[u8]) -> Option<AddressList> {
+    let read = network::read_signed_addresses(bytes).ok()?;
+    let addresses: Vec<_> = read.addresses.iter().filter_map(|a| Blob::new(network::address_to_bytes(a).ok()?).ok()).collect();
+    Some(AddressList { peer: Blob::new(read.peer).ok()?, seq: read.seq, list: Blob::new(bytes.to_vec()).ok()?, addresses: List::new(addresses).ok()? })
+}
+
+async fn requested(peer: Vec<u8>, token: u64, frame: &[u8], inbox: &Inbox) -> Result<(), Ended> {
+    let input = match Request::from_bytes(frame) {
+        Ok(Request::Addresses(tag, lists)) => {
+            let lists = lists.iter().filter_map(|list| read_list(list.as_slice())).collect();
+            Input::AddressesAsked { peer, token, tag, lists }
+        }
+        request => Input::Asked { peer, token, request },
+    };
+    inbox.input(input).await
+}
+
+async fn answered(peer: Vec<u8>, id: u64, frame: Vec<u8>, inbox: &Inbox) -> Result<(), Ended> {
+    let checked = off_thread(move || check_response(&frame)).await.unwrap_or(Err(Malformed::WrongShape));
+    match checked {
+        Ok((Response::Addresses(lists), _)) => {
+            let lists = lists.iter().filter_map(|list| read_list(list.as_slice())).collect();
+            inbox.input(Input::AddressesAnswered { peer, id, lists }).await
+        }
+        Ok((response, things)) => {
+            for thing in things {
+                inbox.input(Input::Arrived { peer: peer.clone(), id, thing: Box::new(thing) }).await?;
+            }
+            inbox.input(Input::Answered { peer, id, response: Ok(response) }).await
+        }
+        Err(why) => inbox.input(Input::Answered { peer, id, response: Err(why) }).await,
+    }
+}
+
+async fn gossip(
+    (peer, token): (Vec<u8>, u64),
+    topic: String,
+    data: Vec<u8>,
+    snapshot: &watch::Receiver<Arc<Snapshot>>,
+    network: &NetworkHandle,
+    inbox: &Inbox,
+) -> Result<(), Ended> {
+    let Some((community, key)) = key_of(&snapshot.borrow(), &topic) else {
+        // A topic that we have just left. Lost where it does not fit: nobody is waiting for us.
+        let _ = network.try_order(Order::Judge { token, verdict: Verdict::Ignore });
+        return Ok(());
+    };
+    let checked = off_thread(move || check_gossip(&data, &key, &topic)).await;
+    let gossip = checked.unwrap_or(Err(Unsound::WrongSigner)).map(|gossip| (community, gossip));
+    inbox.input(Input::Gossip { peer, token, gossip }).await
+}
+
+fn key_of(snapshot: &Snapshot, topic: &str) -> Option<(CommunityId, EpochKey)> {
+    snapshot.communities.values().find_map(|standing| {
+        let key = standing.recent_keys().into_iter().find(|key| key.topic() == topic)?;
+        Some((standing.id(), key.clone()))
+    })
+}
+
+/// Runs checks where they do not hold up the network. None when they panicked: then what was
+/// checked counts as unsound.
+async fn off_thread<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(check).await.inspect_err(|why| tracing::error!(%why, "a check panicked")).ok()
+}

@@ -1,0 +1,240 @@
+//! What this node's person writes: from a draft to a signed item in one or more communities.
+
+use super::{Answer, CommandRefusal, Done, Effect, Engine, Event, Keep, Standing};
+use crate::{
+    authority::{Role, WriteRefusal, Writing, policy},
+    bytes::List,
+    encoding::V1,
+    epoch::Scope,
+    id::{CommunityId, ItemId},
+    item::{Body, Draft, Edit, Header, Item, Kind, SaltedBody, SignedItem, Tag, salted},
+    ledger::Ledger,
+    link::Carry,
+    signed::Unsound,
+    time::Millis,
+    wire::{Gossip, SetName},
+};
+
+/// Gossip that one command may cause. More than this reaches others by comparison, which costs
+/// less than as many messages.
+const GOSSIP_PER_COMMAND: usize = 64;
+
+/// The last item of this device's chain.
+type ChainEnd = Option<(u32, ItemId)>;
+/// What writing one item comes to.
+type Written = Result<(ItemId, Vec<Effect>), CommandRefusal>;
+
+impl Engine {
+    pub(super) fn write_into<L: Ledger>(&mut self, now: Millis, communities: &[CommunityId], draft: &Draft, ledger: &L) -> Result<Done, L::Error> {
+        let communities = match self.destinations(communities, draft, ledger)? {
+            Ok(communities) => communities,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        // Asked of all before anything is signed for any.
+        for community in &communities {
+            if let Err(refusal) = self.may_write(*community, draft, ledger)? {
+                return Ok(Err(refusal));
+            }
+        }
+        let mut effects = Vec::new();
+        let mut items = Vec::new();
+        for community in communities {
+            match self.write(now, community, draft, ledger)? {
+                Ok((item, written)) => {
+                    items.push((item, community));
+                    effects.extend(written);
+                }
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        Ok(Ok((Answer::Items(items), effects)))
+    }
+
+    /// Where a draft goes: as asked; else to where its target or what it answers was written;
+    /// else into the own space.
+    fn destinations<L: Ledger>(&self, asked: &[CommunityId], draft: &Draft, ledger: &L) -> Result<Result<Vec<CommunityId>, CommandRefusal>, L::Error> {
+        if !asked.is_empty() {
+            let mut asked = asked.to_vec();
+            asked.dedup();
+            return Ok(Ok(asked));
+        }
+        Ok(match draft.target.or(draft.re.first().copied()) {
+            Some(parent) => match item(ledger, parent)? {
+                Some(parent) => Ok(vec![parent.header.community]),
+                None => Err(CommandRefusal::NoItem),
+            },
+            None => self.own_space().map(|own| vec![own]).ok_or(CommandRefusal::NoCommunity),
+        })
+    }
+
+    /// Whether this node's person may write the draft there.
+    fn may_write<L: Ledger>(&self, community: CommunityId, draft: &Draft, ledger: &L) -> Result<Result<(), CommandRefusal>, L::Error> {
+        let Some(standing) = self.standing(community) else { return Ok(Err(CommandRefusal::NoCommunity)) };
+        let me = self.me.person();
+        let need = match (draft.kind().need(), draft.target) {
+            (Some(need), _) => need,
+            (None, Some(target)) => match item(ledger, target)? {
+                Some(target) if target.header.author != me => return Ok(Err(CommandRefusal::NotAuthor)),
+                Some(target) => target.header.kind.need().unwrap_or(Role::Peripheral),
+                None => return Ok(Err(CommandRefusal::NoItem)),
+            },
+            (None, None) => return Ok(Err(CommandRefusal::Field("an edit or tombstone has a target"))),
+        };
+        // A tombstone is its author's right, whatever role is left (T4).
+        if draft.kind() == Kind::TOMBSTONE {
+            return Ok(Ok(()));
+        }
+        let author = (me, self.me.device.public());
+        let heads = standing.heads_for(standing.state.grant(me, need));
+        Ok(match standing.state.may_write(&standing.log, author, &heads, draft.scope, need) {
+            Ok(Writing::Allowed) => Ok(()),
+            // What is written now lies behind every end of a chain.
+            Ok(Writing::OnChains(_)) => Err(CommandRefusal::RoleTooLow { need, have: standing.state.role(me) }),
+            Err(WriteRefusal::RoleTooLow(need)) => Err(CommandRefusal::RoleTooLow { need, have: standing.state.role(me) }),
+            Err(refusal) => Err(refusal.into()),
+        })
+    }
+
+    /// Signs a draft for one community, at the end of this device's chain.
+    pub(super) fn write<L: Ledger>(&mut self, now: Millis, community: CommunityId, draft: &Draft, ledger: &L) -> Result<Written, L::Error> {
+        let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
+        Ok(self.sign(now, community, draft, end).map(|(id, _, effects)| (id, effects)))
+    }
+
+    /// Signs a draft as the item after `end`.
+    fn sign(&mut self, now: Millis, community: CommunityId, draft: &Draft, end: ChainEnd) -> Result<(ItemId, u32, Vec<Effect>), CommandRefusal> {
+        let device = self.me.device.clone();
+        let standing = self.standing(community).cloned().ok_or(CommandRefusal::NoCommunity)?;
+        let (body, hash, length) = salted(self.random.bytes(), &draft.body.to_bytes()).map_err(Unsound::from)?;
+        let need = draft.kind().need().unwrap_or(Role::Peripheral);
+        let auth_heads = List::new(standing.heads_for(standing.state.grant(self.me.person(), need)))
+            .map_err(|_| CommandRefusal::Field("more heads than an item names"))?;
+        let header = Header {
+            version: V1,
+            kind: draft.kind(),
+            community,
+            author: self.me.person(),
+            device: device.public(),
+            seq: end.map_or(0, |(seq, _)| seq.saturating_add(1)),
+            prev: end.map(|(_, id)| id),
+            ts: now,
+            auth_heads,
+            scope: draft.scope,
+            reach: reach_of(draft, &standing),
+            re: draft.re.clone(),
+            target: draft.target,
+            tags: draft.tags.clone(),
+            body_hash: hash,
+            body_len: length,
+        };
+        let seq = header.seq;
+        let signed = SignedItem::seal(&header, &device).map_err(Unsound::from)?;
+        let item = Item { id: signed.id(), header, signed };
+        let id = item.id;
+        if let Some(standing) = self.standing_mut(community) {
+            standing.count_in(SetName::Items, &id.0);
+        }
+        let gossip = Gossip::Carry(Box::new(Carry::plain(item.signed.clone(), Some(body.clone()))));
+        let mut effects = vec![keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))];
+        effects.extend(self.publish(community, &gossip));
+        Ok((id, seq, effects))
+    }
+
+    pub(super) fn import<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        bookmarks: &[(Draft, String)],
+        dry_run: bool,
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
+        let (mut new, mut known) = (0u64, 0u64);
+        let mut effects = Vec::new();
+        // What this import has written is not in the ledger yet.
+        let mut end = ledger.chain_end(community, Scope::All, self.me.device.public())?;
+        if let Some((draft, _)) = bookmarks.first()
+            && let Err(refusal) = self.may_write(community, draft, ledger)?
+        {
+            return Ok(Err(refusal));
+        }
+        for (draft, address) in bookmarks {
+            let me = self.me.person();
+            let draft = match ledger.bookmark(community, me, address)? {
+                None => {
+                    new = new.saturating_add(1);
+                    Some(draft.clone())
+                }
+                Some(id) => {
+                    known = known.saturating_add(1);
+                    more_tags(id, draft, ledger)?
+                }
+            };
+            let Some(draft) = draft.filter(|_| !dry_run) else { continue };
+            match self.sign(now, community, &draft, end) {
+                Ok((id, seq, written)) => {
+                    end = Some((seq, id));
+                    let quiet = effects.len() > GOSSIP_PER_COMMAND.saturating_mul(3);
+                    effects.extend(written.into_iter().filter(|e| !quiet || !matches!(e, Effect::Publish { .. })));
+                }
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        if effects.len() > GOSSIP_PER_COMMAND.saturating_mul(3) {
+            // Too many to tell one by one: others notice when they are asked to compare.
+            effects.extend(self.round());
+        }
+        Ok(Ok((Answer::Imported { new, known }, effects)))
+    }
+}
+
+/// Reach is signed, and stays 0 unless the author or the community's policy says otherwise (8.2).
+fn reach_of(draft: &Draft, standing: &Standing) -> u8 {
+    if draft.scope == Scope::Inner || standing.is_own_space() {
+        return 0;
+    }
+    let default = standing.state.policy.get(&policy::DEFAULT_REACH).copied().unwrap_or(0);
+    draft.reach.unwrap_or(u8::try_from(default).unwrap_or(0).min(crate::limits::HOPS))
+}
+
+/// An edit that adds the tags which a known bookmark lacks; none when it lacks none.
+fn more_tags<L: Ledger>(id: ItemId, draft: &Draft, ledger: &L) -> Result<Option<Draft>, L::Error> {
+    let Some(known) = item(ledger, id)? else { return Ok(None) };
+    let mut latest = known.header.clone();
+    for edit in ledger.edits(id)? {
+        if let Some(edit) = item(ledger, edit)?
+            && edit.header.author == known.header.author
+            && (edit.header.ts, edit.id) > (latest.ts, id)
+        {
+            latest = edit.header;
+        }
+    }
+    let mut tags: Vec<Tag> = latest.tags.to_vec();
+    tags.extend(draft.tags.iter().filter(|tag| !latest.tags.contains(tag)).cloned());
+    tags.truncate(crate::limits::TAGS);
+    if tags.len() == latest.tags.len() {
+        return Ok(None);
+    }
+    let Some(body) = ledger.body(known.header.body_hash)? else { return Ok(None) };
+    let Ok(Body::Bookmark(_)) = known.body(&body) else { return Ok(None) };
+    let Some(Ok(body)) = body.as_slice().get(16..).map(|b| crate::bytes::Blob::new(b.to_vec())) else { return Ok(None) };
+    let mut edit = Draft::new(Body::Edit(Edit { version: V1, body }));
+    edit.target = Some(id);
+    edit.tags = List::new(tags).unwrap_or_default();
+    edit.reach = Some(known.header.reach);
+    Ok(Some(edit))
+}
+
+/// Keeps an item of the community that it was written in.
+pub(super) fn keep_item(community: CommunityId, item: Item, body: SaltedBody, says: &Body, received: Millis) -> Effect {
+    let address = match says {
+        Body::Bookmark(bookmark) => crate::url::normalise(bookmark.url.as_str()).ok(),
+        _ => None,
+    };
+    Effect::Keep(Keep::Item { read_in: community, item: Box::new(item), body, received, by: None, address })
+}
+
+/// A kept item, read.
+pub(super) fn item<L: Ledger>(ledger: &L, id: ItemId) -> Result<Option<Item>, L::Error> {
+    // What was kept was checked; damage is found by the store's own verification.
+    Ok(ledger.item(id)?.and_then(|signed| signed.trusted().ok()))
+}

@@ -1,0 +1,355 @@
+//! What this node's person does to a community's authority log: founding, inviting, admitting,
+//! ruling, linking, leaving.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{Answer, Command, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, Ticket, own_space_name};
+use crate::{
+    authority::{Body, Epoch, FeedEnd, Grant, LinkCut, LinkEnd, Operation, Role, Rule, Subject},
+    bytes::List,
+    community::{Community, Founder},
+    encoding::encode,
+    epoch::{EpochBlob, EpochKey, Scope, blob_hash, seal_to, sealing_info},
+    id::{CertId, CommunityId, OpId, PersonId},
+    invite::{Hint, InviteKey, InviteTerms},
+    item::{Charter, Draft},
+    ledger::Ledger,
+    limits,
+    link::{Direction, LinkTerms},
+    signed::Verified,
+    text::Text,
+    time::Millis,
+    wire::{Gossip, SetName},
+};
+
+/// What a change of a log comes to: the operation, and the effects that carry it out.
+type Acted = Result<(OpId, Vec<Effect>), CommandRefusal>;
+
+impl Engine {
+    pub(super) fn command<L: Ledger>(&mut self, now: Millis, ticket: Ticket, command: Command, ledger: &L) -> Decided<L> {
+        let decided: Done = match command {
+            Command::CreateCommunity { name, domain, parent } => self.create_community(now, name, domain, parent, ledger)?,
+            Command::Write { communities, draft } => self.write_into(now, &communities, &draft, ledger)?,
+            Command::Import { community, bookmarks, dry_run } => self.import(now, community, &bookmarks, dry_run, ledger)?,
+            Command::Invite { community, role, uses, life_ms, only } => self.invite(now, community, role, uses, life_ms, only),
+            Command::EndInvite { community, cert } => self.act(now, community, Role::Core, Body::InviteEnd(cert)).map(done),
+            Command::Join(key, text) => self.ask_to_join(now, &key, text),
+            Command::CancelJoin(community) => self.cancel_join(community),
+            Command::Rule { community, person, role, reason } => self.rule(now, community, person, role, reason, ledger)?,
+            Command::Leave(community) => self.act(now, community, Role::Peripheral, Body::Leave).map(done),
+            Command::Link(community, terms) => self.link(now, community, terms),
+            Command::EndLink { community, link } => self.end_link(now, community, link, ledger)?,
+            Command::Relay { item, to, note, summary, tags } => self.relay(now, item, to, (note, summary, &tags), ledger)?,
+            Command::Sync => Ok((Answer::Syncing(self.peers.len() as u64), self.round())),
+        };
+        Ok(match decided {
+            Ok((answer, mut effects)) => {
+                effects.push(Effect::Answer(ticket, Ok(answer)));
+                effects
+            }
+            Err(refusal) => vec![Effect::Answer(ticket, Err(refusal))],
+        })
+    }
+
+    /// Signs an operation under the strongest grant, if it would have effect.
+    pub(super) fn act(&mut self, now: Millis, community: CommunityId, need: Role, body: Body) -> Acted {
+        let me = self.me.person();
+        let device = self.me.device.clone();
+        let standing = self.standing(community).ok_or(CommandRefusal::NoCommunity)?;
+        let have = standing.state.role(me);
+        let auth = standing.state.grant(me, need).ok_or(CommandRefusal::RoleTooLow { need, have })?;
+        if standing.is_own_space() && !matches!(body, Body::Epoch(_)) {
+            return Err(CommandRefusal::OwnSpace);
+        }
+        let mut parents = standing.log.heads();
+        parents.truncate(limits::PARENTS);
+        let lamport = parents.iter().filter_map(|p| standing.log.get(*p)).map(|p| p.operation.lamport).max().unwrap_or(0).saturating_add(1);
+        let operation = Operation {
+            community,
+            author: me,
+            auth,
+            device: device.public(),
+            lamport,
+            ts: now,
+            parents: List::new(parents).map_err(|_| CommandRefusal::Field("a log has a head"))?,
+            body,
+        };
+        let verified = Verified::seal(operation, &[&device]);
+        let id = OpId::from(verified.id());
+        let mut changed = Standing::clone(standing);
+        changed.log.add(verified.clone(), now)?;
+        changed.evaluate();
+        if !changed.state.is_effective(&changed.log, id) {
+            return Err(CommandRefusal::Inert);
+        }
+        changed.count_in(SetName::Operations, &id.0);
+        self.communities.insert(community, Arc::new(changed));
+        let mut effects = vec![keep_operation(community, &verified), Effect::Tell(Event::Authority(community))];
+        effects.extend(self.publish(community, &Gossip::Operation(verified.signed)));
+        effects.extend(self.listen(community));
+        Ok((id, effects))
+    }
+
+    fn create_community<L: Ledger>(
+        &mut self,
+        now: Millis,
+        name: Text<{ limits::COMMUNITY_NAME_BYTES }>,
+        domain: Text<4000>,
+        parent: Option<CommunityId>,
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
+        let own = name.as_str() == own_space_name();
+        if own && self.own_space().is_some() {
+            return Ok(Err(CommandRefusal::Field("`mine` is the name of your own space")));
+        }
+        if self.communities.len() >= limits::COMMUNITIES {
+            return Ok(Err(CommandRefusal::TooManyCommunities));
+        }
+        let (community, mut effects) = match self.found(now, name, parent) {
+            Ok(founded) => founded,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if !own {
+            let charter = Charter {
+                version: crate::encoding::V1,
+                domain,
+                community: None,
+                practice: None,
+                norms: None,
+                topics: List::none(),
+                start_here: None,
+                welcome: None,
+            };
+            match self.write(now, community, &Draft::new(crate::item::Body::Charter(charter)), ledger)? {
+                Ok((_, written)) => effects.extend(written),
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+        }
+        Ok(Ok((Answer::Community(community), effects)))
+    }
+
+    /// The genesis, and the first epoch.
+    fn found(&mut self, now: Millis, name: Text<{ limits::COMMUNITY_NAME_BYTES }>, parent: Option<CommunityId>) -> Result<(CommunityId, Vec<Effect>), CommandRefusal> {
+        let founder = Founder(self.me.record.clone(), self.me.name.clone());
+        let community = Community::found(self.random.bytes(), name, founder, &self.me.device, parent, now)?;
+        let id = community.id;
+        let mut effects = vec![Effect::Keep(Keep::Community(id, community.signed.clone()))];
+        self.communities.insert(id, Arc::new(Standing::new(community, self.me.person())));
+        effects.extend(self.open_epoch(now, id)?);
+        Ok((id, effects))
+    }
+
+    /// Makes a key and seals it to every device of every member (E2).
+    fn open_epoch(&mut self, now: Millis, community: CommunityId) -> Result<Vec<Effect>, CommandRefusal> {
+        let key = EpochKey::new(self.random.bytes());
+        let standing = self.standing(community).ok_or(CommandRefusal::NoCommunity)?;
+        let info = sealing_info(community, &standing.log.heads());
+        let devices: Vec<_> = standing.state.current().flat_map(|(_, m)| m.devices.iter().map(|d| (d.device, d.kem))).collect();
+        let mut sealed = Vec::with_capacity(devices.len());
+        for (device, kem) in devices {
+            // A device with an unusable key shuts nobody out but itself.
+            sealed.extend(seal_to(device, &kem, &key, &info, &mut self.random));
+        }
+        sealed.sort_unstable();
+        let blob: Option<EpochBlob> = List::new(sealed).ok();
+        let body = Epoch { scope: Scope::All, commit: key.commit(), sealed: blob.as_ref().map(blob_hash) };
+        let (id, mut effects) = self.act(now, community, Role::Member, Body::Epoch(body))?;
+        if let Some(blob) = &blob {
+            effects.push(Effect::Keep(Keep::Blob(blob_hash(blob), encode(blob))));
+        }
+        effects.push(Effect::Keep(Keep::EpochKey(community, id, *key.as_bytes())));
+        if let Some(standing) = self.standing_mut(community) {
+            standing.keys.insert(id, key);
+        }
+        effects.extend(self.listen(community));
+        Ok(effects)
+    }
+
+    fn invite(&mut self, now: Millis, community: CommunityId, role: Role, uses: u32, life_ms: u64, only: Option<PersonId>) -> Done {
+        let me = self.me.person();
+        let standing = self.standing(community).ok_or(CommandRefusal::NoCommunity)?;
+        if standing.is_own_space() {
+            return Err(CommandRefusal::OwnSpace);
+        }
+        let refusal = CommandRefusal::RoleTooLow { need: Role::Core, have: standing.state.role(me) };
+        let grant = standing.state.grant(me, Role::Core).ok_or(refusal)?;
+        let hints = self.hints(standing)?;
+        let terms = InviteTerms { role, max_uses: uses, only, not_before: now, not_after: now.after(life_ms) };
+        let entropy = self.random.bytes();
+        let key = InviteKey::create(community, (me, grant, &self.me.device), &terms, hints, entropy).map_err(|why| match why {
+            crate::encoding::Malformed::Field(why) => CommandRefusal::Field(why),
+            other => CommandRefusal::Unsound(other.into()),
+        })?;
+        let id = CertId::from(key.cert.id());
+        let keep = Effect::Keep(Keep::Invite(community, key.cert.signed.clone()));
+        Ok((Answer::Invite(id, key.to_text()), vec![keep]))
+    }
+
+    /// This node first, then up to three other members, so that the key works while we sleep.
+    fn hints(&self, standing: &Standing) -> Result<List<Hint, 1, 4>, CommandRefusal> {
+        let own = self.listening.as_ref().into_iter();
+        let others = standing.book.iter().filter(|(peer, _)| **peer != self.me.peer).map(|(_, list)| list);
+        let mut hints = Vec::new();
+        for list in own.chain(others) {
+            if let Some(address) = list.addresses.first() {
+                hints.push(Hint(list.peer.clone(), address.clone()));
+            }
+        }
+        hints.truncate(4);
+        List::new(hints).map_err(|_| CommandRefusal::NoAddress)
+    }
+
+    fn rule<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        person: PersonId,
+        role: Role,
+        reason: Text<{ limits::REASON_BYTES }>,
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
+        let Some(standing) = self.standing(community).cloned() else { return Ok(Err(CommandRefusal::NoCommunity)) };
+        let Some(member) = standing.state.members.get(&person) else { return Ok(Err(CommandRefusal::NoPerson)) };
+        let mut feeds = BTreeSet::new();
+        let mut links = Vec::new();
+        for device in &member.devices {
+            for scope in [Scope::All, Scope::Inner] {
+                if let Some((seq, id)) = ledger.chain_end(community, scope, device.device)? {
+                    feeds.insert((device.device, scope, seq, id));
+                }
+            }
+            for link in standing.state.links.iter().filter(|l| l.terms.names(person)) {
+                let (from, to) = match link.terms.direction {
+                    Direction::Out { .. } => (community, link.terms.other),
+                    Direction::In { .. } => (link.terms.other, community),
+                };
+                if let Some((seq, id)) = ledger.relay_end(from, to, device.device)? {
+                    links.push(LinkCut(link.id, device.device, seq, id));
+                }
+            }
+        }
+        links.truncate(16);
+        let feeds: Vec<FeedEnd> = feeds.into_iter().map(|(device, scope, seq, id)| FeedEnd(device, scope, seq, id)).take(limits::FEEDS).collect();
+        Ok(self.rule_with(now, community, person, (role, reason), feeds, links))
+    }
+
+    fn rule_with(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        person: PersonId,
+        (role, reason): (Role, Text<{ limits::REASON_BYTES }>),
+        feeds: Vec<FeedEnd>,
+        links: Vec<LinkCut>,
+    ) -> Done {
+        let bounds = |_| CommandRefusal::Field("more chains than one ruling closes");
+        // A role that is given closes no chain.
+        let (feeds, links) = if role < Role::Member { (feeds, links) } else { (Vec::new(), Vec::new()) };
+        let rule = Rule {
+            subjects: List::new(vec![Subject::Person(person)]).map_err(bounds)?,
+            role,
+            vouch: false,
+            cut: None,
+            feeds: List::new(feeds).map_err(bounds)?,
+            links: List::new(links).map_err(bounds)?,
+            reason,
+        };
+        let before = self.communities.get(&community).cloned();
+        let (_, effects) = self.act(now, community, Role::Steward, Body::Rule(rule))?;
+        let reached = self.standing(community).map(|s| s.state.role(person)).unwrap_or_default();
+        if reached != role {
+            // It bears on none of the person's grants: a motion, not a ruling (4.4).
+            if let Some(before) = before {
+                self.communities.insert(community, before);
+            }
+            return Err(CommandRefusal::Inert);
+        }
+        Ok((Answer::Role(reached), effects))
+    }
+
+    fn link(&mut self, now: Millis, community: CommunityId, terms: LinkTerms) -> Done {
+        terms.check().map_err(CommandRefusal::Field)?;
+        if terms.not_after.since(now) > limits::LINK_LIFE_MS {
+            return Err(CommandRefusal::Field("a link lives for 180 days at most"));
+        }
+        let (id, effects) = self.act(now, community, Role::Steward, Body::Link(terms))?;
+        Ok((Answer::Link(id), effects))
+    }
+
+    fn end_link<L: Ledger>(&mut self, now: Millis, community: CommunityId, link: OpId, ledger: &L) -> Result<Done, L::Error> {
+        let Some(standing) = self.standing(community).cloned() else { return Ok(Err(CommandRefusal::NoCommunity)) };
+        let Some(ended) = standing.state.links.iter().find(|l| l.id == link) else { return Ok(Err(CommandRefusal::NotFound)) };
+        let (from, to) = match ended.terms.direction {
+            Direction::Out { .. } => (community, ended.terms.other),
+            Direction::In { .. } => (ended.terms.other, community),
+        };
+        let mut cuts = Vec::new();
+        for member in ended.terms.brokers.iter().filter_map(|b| standing.state.members.get(b)) {
+            for device in &member.devices {
+                if let Some((seq, id)) = ledger.relay_end(from, to, device.device)? {
+                    cuts.push((device.device, seq, id));
+                }
+            }
+        }
+        cuts.truncate(16);
+        let Ok(cuts) = List::new(cuts) else { return Ok(Err(CommandRefusal::Field("more chains than one ending closes"))) };
+        let broker_may = ended.terms.names(self.me.person());
+        let need = if broker_may { Role::Member } else { Role::Steward };
+        Ok(self.act(now, community, need, Body::LinkEnd(LinkEnd { link, cuts })).map(|(id, effects)| (Answer::Link(id), effects)))
+    }
+
+    /// B14: a steward's node confirms those who came by the steward's own invite.
+    pub(super) fn confirm_own(&mut self, now: Millis, community: CommunityId) -> Vec<Effect> {
+        let me = self.me.person();
+        let Some(standing) = self.standing(community) else { return Vec::new() };
+        if standing.state.grant(me, Role::Steward).is_none() || standing.state.device(me, self.me.device.public()).is_none() {
+            return Vec::new();
+        }
+        let unconfirmed: Vec<PersonId> = standing
+            .state
+            .invites
+            .values()
+            .filter(|invite| invite.cert.as_ref().is_some_and(|c| c.inviter == me && c.role == Role::Member))
+            .flat_map(|invite| invite.admitted.iter().copied())
+            .filter(|p| standing.state.members.get(p).is_some_and(|m| m.role >= Role::Member && !m.confirmed))
+            .collect();
+        let mut effects = Vec::new();
+        for person in unconfirmed {
+            // One subject each, with nothing else in it, so that a proof shows nobody else.
+            let Ok(subjects) = List::new(vec![Subject::Person(person)]) else { continue };
+            let vouch = Rule { subjects, role: Role::Member, vouch: true, cut: None, feeds: List::none(), links: List::none(), reason: Text::default() };
+            if let Ok((_, acted)) = self.act(now, community, Role::Steward, Body::Rule(vouch)) {
+                effects.extend(acted);
+            }
+        }
+        effects
+    }
+
+    /// The grants above one, up to a founder: what a proof must show.
+    pub(super) fn grant_path(standing: &Standing, mut grant: Grant) -> Option<Vec<OpId>> {
+        let mut path = Vec::new();
+        while let Grant::Op(id) = grant {
+            let place = standing.log.get(id)?;
+            if !matches!(place.operation.body, Body::Rule(_)) || path.len() > limits::PATH_DEPTH {
+                return None;
+            }
+            path.push(id);
+            grant = place.operation.auth;
+        }
+        Some(path)
+    }
+}
+
+fn done((_, effects): (OpId, Vec<Effect>)) -> (Answer, Vec<Effect>) {
+    (Answer::Done, effects)
+}
+
+/// Keeps an operation.
+pub(super) fn keep_operation(community: CommunityId, operation: &Verified<Operation>) -> Effect {
+    Effect::Keep(Keep::Operation {
+        community,
+        id: operation.id().into(),
+        lamport: operation.value.lamport,
+        signed: operation.signed.clone(),
+    })
+}

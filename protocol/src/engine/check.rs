@@ -1,0 +1,137 @@
+//! Checks that need no state: decoding and signatures. They cost most, so nodes run them beside
+//! the engine, on other threads; what comes out is safe to decide upon.
+
+use crate::{
+    authority::Operation,
+    encoding::Malformed,
+    epoch::EpochKey,
+    id::{BundleHash, EnvelopeId, ItemId},
+    item::{Body, Item, SaltedBody},
+    limits,
+    link::{Carry, Envelope},
+    person::{Person, PersonRecord},
+    signed::{Signed, Unsound, Verified},
+    wire::{AnyId, Gossip, Response, SetName},
+};
+
+/// An item whose signature holds, whose body is the one it names, and whose envelope, if any, is
+/// its broker's.
+#[derive(Debug, Clone)]
+pub struct CheckedCarry {
+    /// The item.
+    pub item: Item,
+    /// Its salted body, and what it says.
+    pub body: Option<(SaltedBody, Body)>,
+    /// The envelope of a relayed item.
+    pub envelope: Option<Verified<Envelope>>,
+    /// The author, as the sender says.
+    pub person: Option<(Person, PersonRecord)>,
+}
+
+impl CheckedCarry {
+    /// Checks a carry.
+    ///
+    /// # Errors
+    /// [`Unsound`].
+    pub fn check(carry: Carry) -> Result<CheckedCarry, Unsound> {
+        let item = carry.item.check()?;
+        let body = match carry.body {
+            Some(salted) => {
+                let body = item.body(&salted)?;
+                Some((salted, body))
+            }
+            None => None,
+        };
+        let envelope = carry.envelope.map(Verified::<Envelope>::check).transpose()?;
+        if let Some(envelope) = &envelope {
+            let says = &envelope.value;
+            if says.item != item.id || !envelope.signed.signed_only_by(says.device) || carry.bundle != Some(says.proof) {
+                return Err(Unsound::WrongSigner);
+            }
+        }
+        let person = match carry.person {
+            Some(record) => Some((record.check()?, record)),
+            None => None,
+        };
+        Ok(CheckedCarry { item, body, envelope, person })
+    }
+
+    /// The item's id.
+    #[must_use]
+    pub fn id(&self) -> ItemId {
+        self.item.id
+    }
+
+    /// The envelope's id.
+    #[must_use]
+    pub fn envelope_id(&self) -> Option<EnvelopeId> {
+        self.envelope.as_ref().map(|envelope| envelope.id().into())
+    }
+}
+
+/// Gossip whose seal has been opened and whose signatures hold.
+#[derive(Debug)]
+pub enum CheckedGossip {
+    /// An operation.
+    Operation(Box<Verified<Operation>>),
+    /// An item.
+    Carry(Box<CheckedCarry>),
+}
+
+/// Opens and checks gossip that was sealed under `key` for `topic`.
+///
+/// # Errors
+/// [`Unsound`].
+pub fn check_gossip(sealed: &[u8], key: &EpochKey, topic: &str) -> Result<CheckedGossip, Unsound> {
+    let bytes = key.open(sealed, topic.as_bytes()).map_err(|_| Malformed::Field("the seal does not open"))?;
+    Ok(match Gossip::from_bytes(&bytes)? {
+        Gossip::Operation(signed) => CheckedGossip::Operation(Box::new(Verified::check(signed)?)),
+        Gossip::Carry(carry) => CheckedGossip::Carry(Box::new(CheckedCarry::check(*carry)?)),
+    })
+}
+
+/// One fetched thing; those that are unsound are named and left out.
+#[derive(Debug)]
+pub enum Fetched {
+    /// Of [`SetName::Operations`].
+    Operation(Box<Verified<Operation>>),
+    /// Of [`SetName::Items`] and [`SetName::Envelopes`].
+    Carry(Box<CheckedCarry>),
+    /// Of [`SetName::Bundles`].
+    Bundle(BundleHash, Vec<u8>),
+    /// Of [`SetName::Blobs`].
+    Blob(AnyId, Vec<u8>),
+    /// Unsound.
+    Refused(Unsound),
+}
+
+/// Reads a response frame, and checks what a fetch brings: the frame, emptied, and the things.
+///
+/// # Errors
+/// [`Malformed`] when it is no frame; what is unsound within it is left out by name.
+pub fn check_response(bytes: &[u8]) -> Result<(Response, Vec<Fetched>), Malformed> {
+    Ok(match Response::from_bytes(bytes)? {
+        Response::Fetch(set, things) => {
+            let things = things.into_iter().map(|thing| check_fetched(set, thing.into_vec()).unwrap_or_else(Fetched::Refused));
+            (Response::Fetch(set, Vec::new()), things.collect())
+        }
+        plain => (plain, Vec::new()),
+    })
+}
+
+fn check_fetched(set: SetName, bytes: Vec<u8>) -> Result<Fetched, Unsound> {
+    Ok(match set {
+        SetName::Operations => Fetched::Operation(Box::new(Verified::check(Signed::from_bytes(&bytes, limits::OPERATION_BYTES.saturating_add(2048))?)?)),
+        SetName::Items | SetName::Envelopes => Fetched::Carry(Box::new(CheckedCarry::check(Carry::from_bytes(&bytes)?)?)),
+        SetName::Bundles => {
+            if bytes.len() > limits::BUNDLE_BYTES {
+                return Err(Malformed::TooLong { most: limits::BUNDLE_BYTES, found: bytes.len() }.into());
+            }
+            Fetched::Bundle(crate::link::bundle_hash(&bytes), bytes)
+        }
+        SetName::Blobs => {
+            let blob: crate::epoch::EpochBlob = crate::encoding::decode(&bytes, limits::EPOCH_BLOB_BYTES)?;
+            Fetched::Blob(crate::epoch::blob_hash(&blob), bytes)
+        }
+    })
+}

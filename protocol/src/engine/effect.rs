@@ -1,0 +1,306 @@
+//! What comes out of the engine: everything that network, disk and screen shall do, in order.
+
+use serde::{Deserialize, Serialize};
+
+use super::input::{PeerName, Ticket};
+use crate::{
+    authority::{OperationRefusal, Role, WriteRefusal},
+    id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId},
+    item::{Item, SaltedBody},
+    ledger::{AddressList, PendingJoin},
+    link::{Envelope, Outcome, RelayRefusal},
+    signed::{Signed, Unsound, Verified},
+    time::Millis,
+    wire::{AnyId, Request, Response},
+};
+
+/// One thing to be done.
+#[derive(Debug)]
+pub enum Effect {
+    /// Keep, before anything else is done.
+    Keep(Keep),
+    /// Tell whoever watches.
+    Tell(Event),
+    /// Answer a command.
+    Answer(Ticket, Result<Answer, CommandRefusal>),
+    /// Ask a peer.
+    Ask {
+        /// Whom.
+        peer: PeerName,
+        /// Which question.
+        id: u64,
+        /// What.
+        request: Request,
+    },
+    /// Answer a peer.
+    Respond {
+        /// Which question.
+        token: u64,
+        /// What.
+        response: Response,
+    },
+    /// Pass sealed bytes to whoever listens on a topic.
+    Publish {
+        /// The topic.
+        topic: String,
+        /// The bytes.
+        data: Vec<u8>,
+    },
+    /// Listen on a topic.
+    Subscribe(String),
+    /// Listen no longer.
+    Unsubscribe(String),
+    /// Let held gossip go on, or not.
+    Judge {
+        /// Which.
+        token: u64,
+        /// How.
+        verdict: Verdict,
+    },
+    /// Reach out.
+    Dial {
+        /// Whom.
+        peer: PeerName,
+        /// Binary addresses.
+        addresses: Vec<Vec<u8>>,
+    },
+    /// Wake the engine then.
+    Wake(Millis),
+}
+
+/// What becomes of gossip.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Sound and new: pass it on.
+    Accept,
+    /// Not for us to judge, or known: drop it without blame.
+    Ignore,
+    /// Unsound: drop it, and hold it against who sent it.
+    Reject,
+}
+
+/// What is to be kept. Each is whole by itself; those of one batch are kept together or not at
+/// all.
+#[derive(Debug)]
+pub enum Keep {
+    /// A community's founding document.
+    Community(CommunityId, Signed),
+    /// An operation of its log.
+    Operation {
+        /// Whose log.
+        community: CommunityId,
+        /// Its id.
+        id: OpId,
+        /// Its place in time.
+        lamport: u32,
+        /// Its bytes.
+        signed: Signed,
+    },
+    /// An epoch's key.
+    EpochKey(CommunityId, OpId, [u8; 32]),
+    /// A blob of sealed epoch keys.
+    Blob(AnyId, Vec<u8>),
+    /// An item with its body.
+    Item {
+        /// Where it is read: its own community, or the one that it was relayed into.
+        read_in: CommunityId,
+        /// The item.
+        item: Box<Item>,
+        /// Its body.
+        body: SaltedBody,
+        /// When it came.
+        received: Millis,
+        /// The envelope that brought it, when it was relayed.
+        by: Option<EnvelopeId>,
+        /// The normalised address of a bookmark.
+        address: Option<String>,
+    },
+    /// An envelope.
+    Envelope {
+        /// Its id.
+        id: EnvelopeId,
+        /// What it says.
+        envelope: Box<Verified<Envelope>>,
+        /// What becomes of it.
+        outcome: Outcome,
+    },
+    /// Another outcome of an envelope.
+    Outcome(EnvelopeId, Outcome),
+    /// A proof bundle.
+    Bundle(BundleHash, Vec<u8>),
+    /// A member's signed address list.
+    Addresses {
+        /// Of which community.
+        community: CommunityId,
+        /// Whose, and the list.
+        list: AddressList,
+    },
+    /// An invite of this node's person.
+    Invite(CommunityId, Signed),
+    /// A join that waits.
+    Pending(PendingJoin),
+    /// A join that waits no longer.
+    Settled(CommunityId),
+}
+
+/// What whoever watches is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// An item can be read.
+    Item(CommunityId, ItemId),
+    /// A log changed.
+    Authority(CommunityId),
+    /// This node's person is in.
+    Joined(CommunityId),
+    /// A member refused the join, by this name; null: those who could be asked did not answer.
+    JoinRefused(CommunityId, String),
+    /// A comparison with a peer is complete.
+    Synced(CommunityId, PeerName),
+    /// A peer is connected.
+    PeerConnected(PeerName),
+    /// A dialled peer could not be reached.
+    Unreachable(PeerName),
+    /// Something from a peer was refused, by this name.
+    Refused(&'static str),
+}
+
+/// What a command has brought about. Serde writes it as a map, for this node's own disk only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// A community.
+    Community(CommunityId),
+    /// Items, each with where it is.
+    Items(Vec<(ItemId, CommunityId)>),
+    /// An import: new, and known already.
+    Imported {
+        /// Written.
+        new: u64,
+        /// Known already.
+        known: u64,
+    },
+    /// An invite and the text to paste.
+    Invite(CertId, String),
+    /// A role.
+    Role(Role),
+    /// A link.
+    Link(OpId),
+    /// A crossing.
+    Relayed(EnvelopeId, Outcome),
+    /// A join is on its way.
+    Joining(CommunityId),
+    /// Peers that are being compared with.
+    Syncing(u64),
+    /// It is done.
+    Done,
+}
+
+/// Why a command cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandRefusal {
+    /// No such community here.
+    #[error("this node is in no such community")]
+    NoCommunity,
+    /// No such item here.
+    #[error("no such item is kept here")]
+    NoItem,
+    /// No such person there.
+    #[error("no such person is known there")]
+    NoPerson,
+    /// No such invite or link there.
+    #[error("no such invite or link is known there")]
+    NotFound,
+    /// The role does not allow it.
+    #[error("this needs the role {} there; yours is {}", .need.name(), .have.name())]
+    RoleTooLow {
+        /// What it needs.
+        need: Role,
+        /// What the person has.
+        have: Role,
+    },
+    /// The log refuses the operation.
+    #[error("the community's rules refuse it: {0}")]
+    Operation(#[from] OperationRefusal),
+    /// The operation would have no effect.
+    #[error("it would have no effect: only those above a steward's own grant can rule on a steward")]
+    Inert,
+    /// The item may not be written.
+    #[error("the community's rules refuse it: {0}")]
+    Write(#[from] WriteRefusal),
+    /// The item may not cross.
+    #[error("it may not cross: {0}")]
+    Relay(#[from] RelayRefusal),
+    /// A field is out of bounds.
+    #[error("{0}")]
+    Field(&'static str),
+    /// Something cannot be built within the format's bounds.
+    #[error(transparent)]
+    Unsound(#[from] Unsound),
+    /// Only the author changes an item.
+    #[error("only its author can change an item")]
+    NotAuthor,
+    /// The node has as many communities as it can hold.
+    #[error("a node is in at most 16 communities")]
+    TooManyCommunities,
+    /// Already in.
+    #[error("you are a member already")]
+    AlreadyMember,
+    /// The invite has expired.
+    #[error("the invite expired")]
+    InviteExpired,
+    /// The invite is not valid yet.
+    #[error("the invite is not valid yet: is this device's clock right?")]
+    InviteTooEarly,
+    /// No address to put into an invite key.
+    #[error("an invite key says where to find you, and this node has no address yet")]
+    NoAddress,
+    /// The own space has no members and no borders.
+    #[error("`mine` is your own space: it has no invites, members or links")]
+    OwnSpace,
+    /// The key to write under is not here yet.
+    #[error("the community's key has not arrived yet")]
+    NoEpochKey,
+}
+
+impl CommandRefusal {
+    /// The name that commands and the API show.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            CommandRefusal::NoCommunity => "no_community",
+            CommandRefusal::NoItem => "no_item",
+            CommandRefusal::NoPerson => "no_person",
+            CommandRefusal::NotFound => "not_found",
+            CommandRefusal::RoleTooLow { .. } => "role_too_low",
+            CommandRefusal::Operation(why) => why.name(),
+            CommandRefusal::Inert => "inert",
+            CommandRefusal::Write(why) => why.name(),
+            CommandRefusal::Relay(why) => why.name(),
+            CommandRefusal::Field(_) => "bad_field",
+            CommandRefusal::Unsound(why) => why.name(),
+            CommandRefusal::NotAuthor => "not_author",
+            CommandRefusal::TooManyCommunities => "too_many_communities",
+            CommandRefusal::AlreadyMember => "already_member",
+            CommandRefusal::InviteExpired => "invite_expired",
+            CommandRefusal::InviteTooEarly => "invite_too_early",
+            CommandRefusal::NoAddress => "no_address",
+            CommandRefusal::OwnSpace => "own_space",
+            CommandRefusal::NoEpochKey => "no_epoch_key",
+        }
+    }
+
+    /// Whether a policy said no, as against a mistake in what was asked for.
+    #[must_use]
+    pub fn is_policy(&self) -> bool {
+        matches!(
+            self,
+            CommandRefusal::RoleTooLow { .. }
+                | CommandRefusal::Operation(_)
+                | CommandRefusal::Inert
+                | CommandRefusal::Write(_)
+                | CommandRefusal::Relay(_)
+                | CommandRefusal::NotAuthor
+                | CommandRefusal::InviteExpired
+                | CommandRefusal::InviteTooEarly
+        )
+    }
+}

@@ -1,0 +1,6 @@
+//! Engines that talk to each other without a network: every rule of joining, catching up,
+//! writing and relaying, seen from both ends.
+
+mod memory;
+mod story;
+mod world;

@@ -1,0 +1,350 @@
+//! The main job, end to end, between engines.
+
+use super::world::World;
+use crate::{
+    authority::Role,
+    bytes::List,
+    encoding::V1,
+    engine::{Answer, Command, CommandRefusal, Event},
+    id::{CommunityId, ItemId, OpId},
+    invite::InviteKey,
+    item::{Body, Draft, Kind, Post},
+    ledger::Ledger as _,
+    link::{Carry, Direction, Envelope, KindSet, LinkTerms, Outcome, RelayRefusal},
+    signed::Signed,
+    text::Text,
+    time::DAY_MS,
+    wire::Gossip,
+};
+
+fn found(world: &mut World, who: &str, name: &str) -> CommunityId {
+    let command = Command::CreateCommunity { name: Text::line(name).unwrap(), domain: Text::default(), parent: None };
+    match world.command(who, command) {
+        Ok(Answer::Community(id)) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn invite(world: &mut World, who: &str, community: CommunityId, uses: u32) -> String {
+    let command = Command::Invite { community, role: Role::Member, uses, life_ms: 7 * DAY_MS, only: None };
+    match world.command(who, command) {
+        Ok(Answer::Invite(_, key)) => key,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn join(world: &mut World, who: &str, key: &str) -> Result<Answer, CommandRefusal> {
+    let parsed = InviteKey::from_text(key).unwrap();
+    world.command(who, Command::Join(Box::new(parsed), key.to_owned()))
+}
+
+fn draft(text: &str, tags: &[&str], reach: u8) -> Draft {
+    let tags: Vec<String> = tags.iter().map(|t| (*t).to_owned()).collect();
+    let post = Post { version: V1, title: None, text: Text::written(text).unwrap(), attachments: List::none() };
+    Draft::new(Body::Post(post)).tagged(&tags).unwrap().reaching(Some(reach)).unwrap()
+}
+
+fn post(world: &mut World, who: &str, community: CommunityId, text: &str, tags: &[&str], reach: u8) -> ItemId {
+    match world.command(who, Command::Write { communities: vec![community], draft: draft(text, tags, reach) }) {
+        Ok(Answer::Items(items)) => items[0].0,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn role(world: &World, at: &str, community: CommunityId, who: &str) -> Role {
+    world.node(at).engine.communities().get(&community).map(|s| s.state.role(world.person(who))).unwrap_or_default()
+}
+
+#[test]
+fn a_newcomer_is_admitted_and_reads_what_was_written_before_and_after() {
+    // alice ── bob
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = found(&mut world, "alice", "garden");
+    let early = post(&mut world, "alice", garden, "before", &[], 0);
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    assert_eq!(role(&world, "bob", garden, "bob"), Role::Member);
+    assert_eq!(role(&world, "alice", garden, "bob"), Role::Member);
+    assert!(world.node("bob").events.contains(&Event::Joined(garden)));
+    let late = post(&mut world, "alice", garden, "after", &[], 0);
+    let own = post(&mut world, "bob", garden, "hello", &[], 0);
+    for name in ["alice", "bob"] {
+        let readable = world.node(name).memory.readable(garden);
+        assert!([early, late, own].iter().all(|id| readable.contains(id)), "{name}");
+    }
+    // B14: whoever came by a steward's own invite is confirmed at once.
+    assert!(world.node("bob").engine.communities()[&garden].state.members[&world.person("bob")].confirmed);
+}
+
+#[test]
+fn any_member_admits_while_the_inviter_is_away_and_uses_are_counted() {
+    // alice (away)   bob ── carol, dave
+    let mut world = World::of(&["alice", "bob", "carol", "dave"]);
+    let garden = found(&mut world, "alice", "garden");
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    let second = invite(&mut world, "alice", garden, 1);
+    world.stop("alice");
+    join(&mut world, "carol", &second).unwrap();
+    assert_eq!(role(&world, "bob", garden, "carol"), Role::Member);
+    join(&mut world, "dave", &second).unwrap();
+    assert_eq!(role(&world, "bob", garden, "dave"), Role::None);
+    assert!(world.node("dave").events.contains(&Event::JoinRefused(garden, "invite_used_up".to_owned())));
+}
+
+#[test]
+fn comparison_alone_brings_everything_to_whoever_was_away() {
+    // alice ── bob ── carol, gossip off
+    let mut world = World::of(&["alice", "bob", "carol"]);
+    let garden = found(&mut world, "alice", "garden");
+    for who in ["bob", "carol"] {
+        let key = invite(&mut world, "alice", garden, 1);
+        join(&mut world, who, &key).unwrap();
+    }
+    world.gossiping = false;
+    world.stop("carol");
+    let mut written: Vec<ItemId> = (0..600).map(|n| post(&mut world, "alice", garden, &format!("text {n}"), &[], 0)).collect();
+    let big = "long ".repeat(20_000);
+    written.extend((0..20).map(|n| post(&mut world, "bob", garden, &format!("{big}{n}"), &[], 0)));
+    world.stop("alice");
+    world.start("carol");
+    world.round();
+    world.start("alice");
+    world.round();
+    for name in ["alice", "bob", "carol"] {
+        let readable = world.node(name).memory.readable(garden);
+        assert_eq!(written.iter().filter(|id| !readable.contains(id)).count(), 0, "{name}");
+    }
+}
+
+#[test]
+fn two_members_find_each_other_without_the_inviter_after_all_have_stopped() {
+    let mut world = World::of(&["alice", "bob", "carol"]);
+    let garden = found(&mut world, "alice", "garden");
+    for who in ["bob", "carol"] {
+        let key = invite(&mut world, "alice", garden, 1);
+        join(&mut world, who, &key).unwrap();
+    }
+    world.round();
+    for name in ["alice", "bob", "carol"] {
+        world.stop(name);
+    }
+    world.start("bob");
+    world.start("carol");
+    let text = post(&mut world, "carol", garden, "only us two", &[], 0);
+    world.round();
+    assert!(world.node("bob").memory.readable(garden).contains(&text));
+}
+
+#[test]
+fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = found(&mut world, "alice", "garden");
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    world.stop("bob");
+    let text = post(&mut world, "alice", garden, "first", &[], 0);
+    let body = crate::bytes::Blob::new(Body::Post(Post { version: V1, title: None, text: Text::written("second").unwrap(), attachments: List::none() }).to_bytes()).unwrap();
+    let mut edit = Draft::new(Body::Edit(crate::item::Edit { version: V1, body }));
+    edit.target = Some(text);
+    world.command("alice", Command::Write { communities: vec![], draft: edit.clone() }).unwrap();
+    let mut tombstone = Draft::new(Body::Tombstone);
+    tombstone.target = Some(text);
+    assert_eq!(tombstone.kind(), Kind::TOMBSTONE);
+    world.start("bob");
+    world.round();
+    let refused = world.command("bob", Command::Write { communities: vec![], draft: tombstone.clone() });
+    assert_eq!(refused, Err(CommandRefusal::NotAuthor));
+    assert_eq!(world.node("bob").memory.edits(text).unwrap().len(), 1);
+    world.command("alice", Command::Write { communities: vec![], draft: tombstone }).unwrap();
+    assert!(world.node("bob").memory.is_retracted(text, world.person("alice")).unwrap());
+}
+
+struct Border {
+    garden: CommunityId,
+    library: CommunityId,
+    out: OpId,
+}
+
+/// alice's garden and dave's library; ferry is a member of both and may carry `rust`.
+fn border(world: &mut World) -> Border {
+    let garden = found(world, "alice", "garden");
+    let library = found(world, "dave", "library");
+    let key = invite(world, "alice", garden, 1);
+    join(world, "ferry", &key).unwrap();
+    let key = invite(world, "dave", library, 1);
+    join(world, "ferry", &key).unwrap();
+    let ferry = world.person("ferry");
+    let terms = |other, direction| LinkTerms {
+        direction,
+        other,
+        brokers: List::new(vec![ferry]).unwrap(),
+        kinds: KindSet::ALL,
+        tags: List::new(vec![Text::line("rust").unwrap()]).unwrap(),
+        max_hops: 1,
+        per_day: 3,
+        replies_only: false,
+        not_after: world.now.after(90 * DAY_MS),
+    };
+    let out = terms(library, Direction::Out { min_author_role: Role::Member });
+    let into = terms(garden, Direction::In { quarantine: false });
+    let Ok(Answer::Link(out)) = world.command("alice", Command::Link(garden, out)) else { panic!("no out-link") };
+    world.command("dave", Command::Link(library, into)).unwrap();
+    Border { garden, library, out }
+}
+
+fn relay(world: &mut World, item: ItemId, to: CommunityId) -> Result<Answer, CommandRefusal> {
+    let note = Text::written("matters there").unwrap();
+    world.command("ferry", Command::Relay { item, to, note, summary: None, tags: vec![] })
+}
+
+#[test]
+fn an_item_crosses_with_consent_of_all_three_and_is_checked_by_who_never_met_its_author() {
+    // alice ── ferry ── dave
+    let mut world = World::of(&["alice", "dave", "ferry"]);
+    let Border { garden, library, .. } = border(&mut world);
+    let item = post(&mut world, "alice", garden, "a find", &["rust/async"], 1);
+    let Ok(Answer::Relayed(envelope, Outcome::Shown)) = relay(&mut world, item, library) else { panic!("not relayed") };
+    assert!(world.node("dave").memory.readable(library).contains(&item));
+    assert_eq!(world.node("dave").memory.outcome(envelope), Some(Outcome::Shown));
+    assert!(!world.node("dave").engine.communities().contains_key(&garden));
+    assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(RelayRefusal::OnItsPath)));
+}
+
+#[test]
+fn each_gate_of_a_border_refuses_by_its_name() {
+    let mut world = World::of(&["alice", "bob", "dave", "ferry"]);
+    let Border { garden, library, out } = border(&mut world);
+    let refused = |world: &mut World, item| match relay(world, item, library) {
+        Err(CommandRefusal::Relay(refusal)) => refusal.name(),
+        other => panic!("{other:?}"),
+    };
+    let stays = post(&mut world, "alice", garden, "private", &["rust"], 0);
+    assert_eq!(refused(&mut world, stays), "beyond_reach");
+    let other_tag = post(&mut world, "alice", garden, "cake", &["cooking"], 1);
+    assert_eq!(refused(&mut world, other_tag), "tag_not_linked");
+    let untagged = post(&mut world, "alice", garden, "cake", &[], 1);
+    assert_eq!(refused(&mut world, untagged), "tag_not_linked");
+    let items: Vec<ItemId> = (0..4).map(|n| post(&mut world, "alice", garden, &format!("find {n}"), &["rust"], 1)).collect();
+    for item in &items[..3] {
+        relay(&mut world, *item, library).unwrap();
+    }
+    assert_eq!(refused(&mut world, items[3]), "over_quota");
+    world.now = world.now.after(DAY_MS);
+    relay(&mut world, items[3], library).unwrap();
+    world.command("alice", Command::EndLink { community: garden, link: out }).unwrap();
+    let later = post(&mut world, "alice", garden, "late", &["rust"], 1);
+    assert_eq!(refused(&mut world, later), "link_over");
+}
+
+#[test]
+fn a_broker_who_asks_nobody_is_refused_by_every_receiver() {
+    // alice ── ferry (cheating) ── dave
+    let mut world = World::of(&["alice", "dave", "ferry"]);
+    let Border { garden, library, .. } = border(&mut world);
+    let honest = post(&mut world, "alice", garden, "a find", &["rust"], 1);
+    let Ok(Answer::Relayed(first, _)) = relay(&mut world, honest, library) else { panic!("not relayed") };
+    world.round();
+    let cases = [("private", vec!["rust"], 0, "beyond_reach"), ("cake", vec!["cooking"], 1, "tag_not_linked")];
+    for (text, tags, reach, refusal) in cases {
+        let item = post(&mut world, "alice", garden, text, &tags, reach);
+        let memory = &world.node("ferry").memory;
+        let kept = memory.envelope(first).unwrap().unwrap();
+        let mut envelope: Envelope = kept.signed.read().unwrap();
+        let carried = memory.item(item).unwrap().unwrap();
+        let body = memory.body(carried.clone().check().unwrap().header.body_hash).unwrap();
+        envelope.item = item;
+        envelope.seq = 1;
+        envelope.prev_by_device = Some(first);
+        let signed = Signed::seal(&envelope, &[&world.device("ferry")]);
+        let carry = Carry { version: V1, item: carried, body, envelope: Some(signed), bundle: Some(envelope.proof), person: None };
+        world.tell("ferry", "dave", library, &Gossip::Carry(Box::new(carry)));
+        assert!(world.node("dave").events.contains(&Event::Refused(refusal)), "{refusal}: {:?}", world.node("dave").events);
+        assert!(!world.node("dave").memory.readable(library).contains(&item), "{refusal}");
+    }
+}
+
+#[test]
+fn what_is_of_another_community_or_of_no_member_is_refused() {
+    let mut world = World::of(&["alice", "bob", "eve"]);
+    let garden = found(&mut world, "alice", "garden");
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    // eve has got hold of the key of the epoch, but has no role.
+    let heads = world.node("alice").engine.communities()[&garden].log.heads();
+    let own = world.node("eve").engine.own_space().unwrap();
+    let mine = post(&mut world, "eve", own, "mine", &[], 0);
+    let stolen = world.node("eve").memory.item(mine).unwrap().unwrap();
+    let body = world.node("eve").memory.body(stolen.clone().check().unwrap().header.body_hash).unwrap();
+    let told = |item, body| Gossip::Carry(Box::new(Carry::plain(item, body)));
+    world.tell("alice", "bob", garden, &told(stolen.clone(), body.clone()));
+    assert!(world.node("bob").events.contains(&Event::Refused("other_community")));
+    let mut header = stolen.check().unwrap().header;
+    header.community = garden;
+    header.auth_heads = List::new(heads).unwrap();
+    let forged = crate::item::SignedItem::seal(&header, &world.device("eve")).unwrap();
+    world.tell("alice", "bob", garden, &told(forged, body));
+    assert!(world.node("bob").events.contains(&Event::Refused("unknown_device")), "{:?}", world.node("bob").events);
+}
+
+#[test]
+fn who_was_only_invited_is_not_carried_until_a_steward_has_confirmed_them() {
+    let mut world = World::of(&["alice", "bob", "carol", "dave", "ferry"]);
+    let Border { garden, library, .. } = border(&mut world);
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    let text = post(&mut world, "bob", garden, "bob's", &["rust"], 1);
+    relay(&mut world, text, library).unwrap();
+    world.round();
+    assert!(world.node("dave").memory.readable(library).contains(&text), "a vouched member is carried");
+    world.command("alice", Command::Rule { community: garden, person: world.person("bob"), role: Role::Core, reason: Text::default() }).unwrap();
+    let key = invite(&mut world, "bob", garden, 1);
+    join(&mut world, "carol", &key).unwrap();
+    let text = post(&mut world, "carol", garden, "carol's", &["rust"], 1);
+    assert_eq!(relay(&mut world, text, library), Err(CommandRefusal::Relay(RelayRefusal::AuthorNotConfirmed)));
+}
+
+#[test]
+fn who_was_removed_or_left_neither_writes_nor_is_served() {
+    let mut world = World::of(&["alice", "bob", "carol"]);
+    let garden = found(&mut world, "alice", "garden");
+    for who in ["bob", "carol"] {
+        let key = invite(&mut world, "alice", garden, 1);
+        join(&mut world, who, &key).unwrap();
+    }
+    let before = post(&mut world, "bob", garden, "before", &[], 0);
+    world.command("alice", Command::Rule { community: garden, person: world.person("bob"), role: Role::None, reason: Text::default() }).unwrap();
+    assert_eq!(role(&world, "carol", garden, "bob"), Role::None);
+    assert!(world.node("carol").memory.readable(garden).contains(&before), "what was there stays");
+    let refused = world.command("bob", Command::Write { communities: vec![garden], draft: draft("after", &[], 0) });
+    assert!(matches!(refused, Err(CommandRefusal::RoleTooLow { .. } | CommandRefusal::Write(_))), "{refused:?}");
+    world.gossiping = false;
+    let after = post(&mut world, "alice", garden, "after", &[], 0);
+    world.stop("bob");
+    world.start("bob");
+    world.round();
+    assert!(!world.node("bob").memory.readable(garden).contains(&after), "a removed person is not served");
+    world.command("carol", Command::Leave(garden)).unwrap();
+    assert_eq!(role(&world, "carol", garden, "carol"), Role::None);
+}
+
+#[test]
+fn a_restart_changes_nothing() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = found(&mut world, "alice", "garden");
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    post(&mut world, "bob", garden, "text", &[], 0);
+    let before: Vec<_> = ["alice", "bob"].map(|n| world.node(n).memory.readable(garden)).into();
+    for name in ["alice", "bob"] {
+        world.stop(name);
+    }
+    for name in ["alice", "bob"] {
+        world.start(name);
+    }
+    world.round();
+    let after: Vec<_> = ["alice", "bob"].map(|n| world.node(n).memory.readable(garden)).into();
+    assert_eq!(before, after);
+    let next = post(&mut world, "bob", garden, "next", &[], 0);
+    assert!(world.node("alice").memory.readable(garden).contains(&next), "the chain goes on after a restart");
+}

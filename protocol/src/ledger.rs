@@ -1,0 +1,97 @@
+//! The one port through which decisions read what is kept. A node's store implements it; so does
+//! a map in memory.
+
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use crate::{
+    bytes::{Blob, List},
+    epoch::Scope,
+    id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    item::{SaltedBody, SignedItem},
+    key::PublicKey,
+    limits,
+    link::Outcome,
+    signed::Signed,
+    wire::{AnyId, SetName},
+};
+
+/// An envelope as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptEnvelope {
+    /// The bytes it came in; checked before they were kept.
+    pub signed: Signed,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// A request to join that nobody has answered yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingJoin {
+    /// Into which community.
+    pub community: CommunityId,
+    /// The pasted key.
+    pub key: String,
+    /// The signed join that is presented to each member until one admits.
+    pub join: Signed,
+}
+
+/// Where one peer can be found, as that peer has signed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct AddressList {
+    /// Which peer.
+    pub peer: Blob<{ limits::PEER_BYTES }>,
+    /// The higher number replaces the lower.
+    pub seq: u64,
+    /// The list as its peer signed it.
+    pub list: Blob<{ limits::ADDRESS_LIST_BYTES }>,
+    /// The addresses in it, in their binary form.
+    pub addresses: List<Blob<{ limits::ADDRESS_BYTES }>, 0, { limits::ADDRESSES }>,
+}
+
+/// What is kept, to be read. Every read sees what was decided before it, kept on disk or not yet.
+pub trait Ledger {
+    /// What reading can fail with.
+    type Error: std::fmt::Debug;
+
+    /// The genesis of every community of this node.
+    fn communities(&self) -> Result<Vec<Signed>, Self::Error>;
+    /// The operations of a community, lowest lamport first.
+    fn operations(&self, community: CommunityId) -> Result<Vec<Signed>, Self::Error>;
+    /// The epoch keys that this node holds.
+    fn epoch_keys(&self, community: CommunityId) -> Result<Vec<(OpId, [u8; 32])>, Self::Error>;
+    /// Joins that wait for an answer.
+    fn pending_joins(&self) -> Result<Vec<PendingJoin>, Self::Error>;
+    /// Where members of a community can be found.
+    fn addresses(&self, community: CommunityId) -> Result<Vec<AddressList>, Self::Error>;
+
+    /// An item's header and signature.
+    fn item(&self, id: ItemId) -> Result<Option<SignedItem>, Self::Error>;
+    /// A salted body.
+    fn body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, Self::Error>;
+    /// The last item of a device's chain (T2).
+    fn chain_end(&self, community: CommunityId, scope: Scope, device: PublicKey) -> Result<Option<(u32, ItemId)>, Self::Error>;
+    /// Whether the author has retracted the item.
+    fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Self::Error>;
+    /// The edits of an item, by anybody.
+    fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, Self::Error>;
+    /// The author's bookmark of this normalised address in a community.
+    fn bookmark(&self, community: CommunityId, author: PersonId, normalised: &str) -> Result<Option<ItemId>, Self::Error>;
+
+    /// An envelope.
+    fn envelope(&self, id: EnvelopeId) -> Result<Option<KeptEnvelope>, Self::Error>;
+    /// The envelopes that brought an item into a community.
+    fn envelopes_of(&self, community: CommunityId, item: ItemId) -> Result<Vec<EnvelopeId>, Self::Error>;
+    /// The last envelope of a device from one community into another.
+    fn relay_end(&self, from: CommunityId, to: CommunityId, device: PublicKey) -> Result<Option<(u32, EnvelopeId)>, Self::Error>;
+    /// The envelopes of an in-link on one claimed day, in the order of R6.
+    fn relayed_on(&self, in_link: OpId, day: u64) -> Result<Vec<EnvelopeId>, Self::Error>;
+    /// A proof bundle's bytes.
+    fn bundle(&self, hash: BundleHash) -> Result<Option<Vec<u8>>, Self::Error>;
+    /// A blob of sealed epoch keys.
+    fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// Ids of a set after `after`, ascending, at most `most`.
+    fn ids(&self, community: CommunityId, set: SetName, after: Option<AnyId>, most: usize) -> Result<Vec<AnyId>, Self::Error>;
+    /// Whether the community's set holds the id.
+    fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, Self::Error>;
+}

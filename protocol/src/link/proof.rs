@@ -1,0 +1,175 @@
+//! Proof bundles: what shows, offline, that a community lets an author's items leave by a link
+//! (8.3, R3).
+//!
+//! Only signatures, kinds, subjects and `auth` links are checked, not parents. Devices are proven
+//! by the persons in the bundle. What a bundle cannot show is that the community has not since
+//! changed its mind (8.5).
+
+use std::collections::BTreeMap;
+
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use super::{LinkTerms, RelayRefusal};
+use crate::{
+    authority::{Body, Grant, Operation, Role, Rule, Subject},
+    bytes::List,
+    community::Community,
+    encoding::{Malformed, V1, decode, encode},
+    id::{BundleHash, CommunityId, Context, OpId, PersonId, hash},
+    key::PublicKey,
+    limits,
+    person::{Caps, Person, PersonRecord},
+    signed::{Signed, Verified},
+};
+
+/// `[1, Genesis, ops{..32}, persons]`, at most 64 KiB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct ProofBundle {
+    /// 1.
+    pub version: V1,
+    /// The community that the item leaves.
+    pub genesis: Signed,
+    /// The link, the grants above its author, and the grants that give the item's author a role.
+    pub operations: List<Signed, 1, { limits::BUNDLE_OPERATIONS }>,
+    /// The persons whose devices signed those, and the item's author; founders stand in the
+    /// genesis.
+    pub persons: List<PersonRecord, 0, { limits::BUNDLE_OPERATIONS }>,
+}
+
+/// What a checked bundle proves.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// The community that the item leaves.
+    pub from: CommunityId,
+    operations: BTreeMap<OpId, Operation>,
+    persons: BTreeMap<PersonId, Person>,
+    founders: Vec<PersonId>,
+}
+
+impl ProofBundle {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<ProofBundle, Malformed> {
+        decode(bytes, limits::BUNDLE_BYTES)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn hash(&self) -> BundleHash {
+        bundle_hash(&self.to_bytes())
+    }
+
+    /// Checks every signature of genesis, persons and operations.
+    ///
+    /// # Errors
+    /// [`RelayRefusal::BadProof`].
+    pub fn check(&self) -> Result<Proven, RelayRefusal> {
+        let community = Community::check(self.genesis.clone()).map_err(|_| RelayRefusal::BadProof)?;
+        let founders: Vec<PersonId> = community.founders.iter().map(|p| p.id).collect();
+        let mut persons: BTreeMap<PersonId, Person> = BTreeMap::new();
+        for record in &self.persons {
+            let person = record.check().map_err(|_| RelayRefusal::BadProof)?;
+            persons.insert(person.id, person);
+        }
+        for founder in community.founders {
+            let known = persons.entry(founder.id).or_insert_with(|| founder.clone());
+            known.devices.extend(founder.devices);
+        }
+        let mut operations = BTreeMap::new();
+        for signed in &self.operations {
+            let op = Verified::<Operation>::check(signed.clone()).map_err(|_| RelayRefusal::BadProof)?;
+            let id = OpId::from(op.id());
+            let certified = |device: PublicKey| {
+                persons.get(&op.value.author).and_then(|p| p.device(device)).is_some_and(|c| c.caps.include(Caps::OPERATIONS))
+            };
+            let sound = op.value.community == community.id
+                && match op.value.auth {
+                    Grant::Root => root_signed(&op.signed, &founders, &persons, community.genesis.threshold),
+                    Grant::Founder(_) | Grant::Op(_) => op.signed.signed_only_by(op.value.device) && certified(op.value.device),
+                };
+            if !sound {
+                return Err(RelayRefusal::BadProof);
+            }
+            operations.insert(id, op.value);
+        }
+        Ok(Proven { from: community.id, operations, persons, founders })
+    }
+}
+
+/// The name of a bundle's bytes.
+#[must_use]
+pub fn bundle_hash(bytes: &[u8]) -> BundleHash {
+    hash(Context::PROOF, bytes).into()
+}
+
+fn root_signed(signed: &Signed, founders: &[PersonId], persons: &BTreeMap<PersonId, Person>, threshold: u8) -> bool {
+    let may_sign = |person: &Person, key| person.device(key).is_some_and(|cert| cert.caps.include(Caps::OPERATIONS));
+    let signs = |founder: &&PersonId| persons.get(founder).is_some_and(|p| signed.signatures.iter().any(|s| may_sign(p, s.0)));
+    let signers = founders.iter().filter(signs).count();
+    signers >= usize::from(threshold)
+}
+
+impl Proven {
+    /// Whether the bundle certifies `device` for `person` to sign items.
+    #[must_use]
+    pub fn certifies_items(&self, person: PersonId, device: PublicKey) -> bool {
+        self.persons.get(&person).and_then(|p| p.device(device)).is_some_and(|c| c.caps.include(Caps::ITEMS))
+    }
+
+    /// The terms of the link `id`, if its author holds a proven steward's grant.
+    ///
+    /// # Errors
+    /// [`RelayRefusal::BadProof`].
+    pub fn link(&self, id: OpId) -> Result<&LinkTerms, RelayRefusal> {
+        let op = self.operations.get(&id).ok_or(RelayRefusal::BadProof)?;
+        match &op.body {
+            Body::Link(terms) if self.holds(op.author, op.auth, Role::Steward, 0) => Ok(terms),
+            _ => Err(RelayRefusal::BadProof),
+        }
+    }
+
+    /// The highest role that the bundle proves for `person`: by being a founder, or by a ruling.
+    #[must_use]
+    pub fn role(&self, person: PersonId) -> Role {
+        if self.founders.contains(&person) {
+            return Role::Steward;
+        }
+        self.operations
+            .iter()
+            .filter_map(|(id, op)| match &op.body {
+                Body::Rule(rule) if self.holds(person, Grant::Op(*id), Role::Peripheral, 0) => Some(rule.role),
+                _ => None,
+            })
+            .max()
+            .unwrap_or(Role::None)
+    }
+
+    /// Whether `grant` gives `person` at least `role`, by an unbroken path to a founder.
+    fn holds(&self, person: PersonId, grant: Grant, role: Role, depth: usize) -> bool {
+        if depth > limits::PATH_DEPTH {
+            return false;
+        }
+        match grant {
+            Grant::Root => true,
+            Grant::Founder(number) => self.founders.get(usize::from(number)) == Some(&person),
+            Grant::Op(id) => self.operations.get(&id).is_some_and(|op| match &op.body {
+                Body::Rule(rule) => {
+                    names(rule, person) && rule.role >= role && self.holds(op.author, op.auth, Role::Steward, depth.saturating_add(1))
+                }
+                _ => false,
+            }),
+        }
+    }
+}
+
+fn names(rule: &Rule, person: PersonId) -> bool {
+    rule.subjects.iter().any(|subject| matches!(subject, Subject::Person(named) if *named == person))
+}

@@ -1,0 +1,284 @@
+//! Frames of the exchange protocol, `/hearth/0/exchange`: one request, one response.
+//!
+//! A community is named by the tag that the asker showed for it in the handshake, never by its
+//! id. Whoever asks what they may not know gets [`Response::Refused`] with the same bytes as one
+//! who asks for what does not exist.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::{Error as _, SeqAccess, Visitor}, ser::SerializeTuple as _};
+use serde_tuple::{Deserialize_tuple, Serialize_tuple};
+
+use crate::{
+    bytes::{Blob, Bytes, List},
+    encoding::{Malformed, decode, encode},
+    epoch::SealedKey,
+    id::OpId,
+    limits,
+    signed::Signed,
+    text::Text,
+};
+
+/// A community, as the asker's tag names it on this connection.
+pub type CommunityTag = Bytes<16>;
+/// Any 32-byte id.
+pub type AnyId = Bytes<32>;
+
+/// What can be compared and fetched of a community.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SetName {
+    /// Operations of its log: 0.
+    Operations,
+    /// Items written in it: 1.
+    Items,
+    /// Envelopes of items that came from elsewhere: 2.
+    Envelopes,
+    /// Proof bundles; fetched by name, never listed: 3.
+    Bundles,
+    /// Blobs of sealed epoch keys; fetched by name, never listed: 4.
+    Blobs,
+}
+
+impl SetName {
+    const ALL: [SetName; 5] = [SetName::Operations, SetName::Items, SetName::Envelopes, SetName::Bundles, SetName::Blobs];
+    /// The sets that are compared, in this order.
+    pub const COMPARED: [SetName; 3] = [SetName::Operations, SetName::Items, SetName::Envelopes];
+
+    /// Its number on the wire.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+}
+
+impl Serialize for SetName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(self.number())
+    }
+}
+
+impl<'de> Deserialize<'de> for SetName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = u8::deserialize(deserializer)?;
+        SetName::ALL.get(usize::from(number)).copied().ok_or_else(|| D::Error::custom("no such set"))
+    }
+}
+
+/// The sum of a set's ids, for telling equal sets apart from different ones: a count, and four
+/// lanes of 64 bits added up without carry between them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint(pub u64, pub [u64; 4]);
+
+impl Fingerprint {
+    /// Adds an id that was not in the set.
+    pub fn add(&mut self, id: &AnyId) {
+        self.0 = self.0.wrapping_add(1);
+        let (lanes, _) = id.0.as_chunks::<8>();
+        for (sum, lane) in self.1.iter_mut().zip(lanes) {
+            *sum = sum.wrapping_add(u64::from_le_bytes(*lane));
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// 0: my nonce (7.1).
+    Hello(Bytes<32>),
+    /// 1: my tags, always 64, most of them random (7.2).
+    Tags(Vec<Bytes<16>>),
+    /// 2: my sealed proof for this community.
+    Prove(CommunityTag, Blob<512>),
+    /// 3: a sealed [`crate::hello::JoinRequest`] under a join tag.
+    Join(CommunityTag, Blob<{ 16 * 1024 }>),
+    /// 4: my set's fingerprint; tell me yours, and your ids after this one if they differ.
+    Ids(CommunityTag, SetName, Fingerprint, Option<AnyId>),
+    /// 5: send me these.
+    Fetch(CommunityTag, SetName, Vec<AnyId>),
+    /// 6: signed address lists of members that I know; tell me yours.
+    Addresses(CommunityTag, Vec<Blob<{ limits::ADDRESS_LIST_BYTES }>>),
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// 0.
+    Hello(Bytes<32>),
+    /// 1.
+    Tags(Vec<Bytes<16>>),
+    /// 2.
+    Prove(Blob<512>),
+    /// 3: a sealed [`Admission`].
+    Join(Blob<{ 64 * 1024 }>),
+    /// 4: my fingerprint, a page of ids, whether more follow.
+    Ids(Fingerprint, Vec<AnyId>, bool),
+    /// 5: of which set, and those of the wanted that I have and that fit, in the order asked.
+    Fetch(SetName, Vec<Blob<{ 512 * 1024 }>>),
+    /// 6.
+    Addresses(Vec<Blob<{ limits::ADDRESS_LIST_BYTES }>>),
+    /// 7: no, with the refusal's name.
+    Refused(Text<64>),
+}
+
+/// `[genesis, admit, keys]`: what a member hands over with an admission (I3). The log itself is
+/// fetched like any other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Admission {
+    /// The founding document.
+    pub genesis: Signed,
+    /// The Admit operation.
+    pub admit: OpId,
+    /// Epoch keys, by the Epoch operation that committed to them.
+    pub keys: List<(OpId, SealedKey), 0, 64>,
+}
+
+macro_rules! frames {
+    ($type:ident { $($number:literal => $variant:ident($($field:ident : $bound:ty),*);)+ }) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self {$(
+                    $type::$variant($($field),*) => {
+                        let mut seq = serializer.serialize_tuple([$(stringify!($field)),*].len().saturating_add(1))?;
+                        seq.serialize_element(&($number as u8))?;
+                        $(seq.serialize_element($field)?;)*
+                        seq.end()
+                    }
+                )+}
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Frame;
+                impl<'de> Visitor<'de> for Frame {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        f.write_str("a frame")
+                    }
+                    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<$type, A::Error> {
+                        let missing = || A::Error::custom("too few fields");
+                        match seq.next_element::<u8>()?.ok_or_else(missing)? {
+                            $($number => Ok($type::$variant($({
+                                let field: $bound = seq.next_element()?.ok_or_else(missing)?;
+                                field.into()
+                            }),*)),)+
+                            _ => Err(A::Error::custom("no such frame")),
+                        }
+                    }
+                }
+                deserializer.deserialize_seq(Frame)
+            }
+        }
+    };
+}
+
+impl<T, const MIN: usize, const MAX: usize> From<List<T, MIN, MAX>> for Vec<T> {
+    fn from(list: List<T, MIN, MAX>) -> Vec<T> {
+        list.into_vec()
+    }
+}
+
+frames!(Request {
+    0 => Hello(nonce: Bytes<32>);
+    1 => Tags(tags: List<Bytes<16>, { limits::HELLO_TAGS }, { limits::HELLO_TAGS }>);
+    2 => Prove(tag: Bytes<16>, proof: Blob<512>);
+    3 => Join(tag: Bytes<16>, request: Blob<{ 16 * 1024 }>);
+    4 => Ids(tag: Bytes<16>, set: SetName, fingerprint: Fingerprint, after: Option<AnyId>);
+    5 => Fetch(tag: Bytes<16>, set: SetName, ids: List<AnyId, 1, { limits::FETCH }>);
+    6 => Addresses(tag: Bytes<16>, lists: List<Blob<{ limits::ADDRESS_LIST_BYTES }>, 0, { limits::ADDRESS_LISTS }>);
+});
+
+frames!(Response {
+    0 => Hello(nonce: Bytes<32>);
+    1 => Tags(tags: List<Bytes<16>, { limits::HELLO_TAGS }, { limits::HELLO_TAGS }>);
+    2 => Prove(proof: Blob<512>);
+    3 => Join(admission: Blob<{ 64 * 1024 }>);
+    4 => Ids(fingerprint: Fingerprint, ids: List<AnyId, 0, { limits::IDS_PER_PAGE }>, more: bool);
+    5 => Fetch(set: SetName, things: List<Blob<{ 512 * 1024 }>, 0, { limits::FETCH }>);
+    6 => Addresses(lists: List<Blob<{ limits::ADDRESS_LIST_BYTES }>, 0, { limits::ADDRESS_LISTS }>);
+    7 => Refused(name: Text<64>);
+});
+
+impl Request {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Request, Malformed> {
+        decode(bytes, limits::REQUEST_BYTES)
+    }
+}
+
+impl Response {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Response, Malformed> {
+        decode(bytes, limits::RESPONSE_BYTES)
+    }
+}
+
+/// What gossip carries, inside the seal: `[0, operation]` or `[1, carry]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gossip {
+    /// An operation.
+    Operation(Signed),
+    /// An item, perhaps without its body.
+    Carry(Box<crate::link::Carry>),
+}
+
+impl Serialize for Gossip {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Gossip::Operation(signed) => (0u8, signed).serialize(serializer),
+            Gossip::Carry(carry) => (1u8, carry).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Gossip {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Frame;
+        impl<'de> Visitor<'de> for Frame {
+            type Value = Gossip;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a gossip frame")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Gossip, A::Error> {
+                let missing = || A::Error::custom("too few fields");
+                match seq.next_element::<u8>()?.ok_or_else(missing)? {
+                    0 => seq.next_element()?.map(Gossip::Operation).ok_or_else(missing),
+                    1 => seq.next_element()?.map(Gossip::Carry).ok_or_else(missing),
+                    _ => Err(A::Error::custom("no such frame")),
+                }
+            }
+        }
+        deserializer.deserialize_seq(Frame)
+    }
+}
+
+impl Gossip {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Gossip, Malformed> {
+        decode(bytes, limits::GOSSIP_BYTES)
+    }
+}

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `address`.
+
+hearth_fuzz::target!("address");

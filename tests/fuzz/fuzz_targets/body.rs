@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `body`.
+
+hearth_fuzz::target!("body");

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `bundle`.
+
+hearth_fuzz::target!("bundle");

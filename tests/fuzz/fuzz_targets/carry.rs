@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `carry`.
+
+hearth_fuzz::target!("carry");

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `cbor`.
+
+hearth_fuzz::target!("cbor");

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `envelope`.
+
+hearth_fuzz::target!("envelope");

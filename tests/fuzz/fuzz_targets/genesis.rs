@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `genesis`.
+
+hearth_fuzz::target!("genesis");

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `gossip`.
+
+hearth_fuzz::target!("gossip");

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `handshake`.
+
+hearth_fuzz::target!("handshake");

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `join`.
+
+hearth_fuzz::target!("join");

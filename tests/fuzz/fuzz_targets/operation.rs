@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `operation`.
+
+hearth_fuzz::target!("operation");

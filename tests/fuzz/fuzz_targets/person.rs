@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `person`.
+
+hearth_fuzz::target!("person");

@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `request`.
+
+hearth_fuzz::target!("request");

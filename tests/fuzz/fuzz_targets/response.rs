@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `response`.
+
+hearth_fuzz::target!("response");

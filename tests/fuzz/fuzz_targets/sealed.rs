@@ -1,0 +1,4 @@
+#![no_main]
+//! Fuzzes the decoder `sealed`.
+
+hearth_fuzz::target!("sealed");

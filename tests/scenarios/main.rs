@@ -1,0 +1,12 @@
+//! Real processes on one machine, through the command line and its JSON contract.
+//!
+//! Leaves to others: what one function does (unit tests) and how the tree looks (`tidy`).
+//! Always true: no scenario needs another one, a fixed port, or the network beyond loopback.
+
+mod acts;
+mod guides;
+mod homes;
+mod join;
+mod keep;
+mod refusals;
+mod relay;
