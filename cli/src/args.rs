@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bookmark, community, demo, edit, import, init, invite, join, link, list, member, peer, post,
+    bookmark, community, demo, edit, import, init, invite, join, limits, link, list, member, peer, post,
     profile, relay, reply, retract, run, show, status, sync, trace, words,
 };
 
@@ -98,6 +98,8 @@ pub(crate) enum Verb {
     Peer(peer::Peer),
     /// Catch up with everyone who can be reached
     Sync(sync::Sync),
+    /// Every bound, with its reason
+    Limits(limits::Limits),
 }
 
 /// The roles, strongest last.

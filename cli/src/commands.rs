@@ -10,6 +10,7 @@ pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod join;
+pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod member;
@@ -78,6 +79,7 @@ pub(crate) async fn ask(verb: Verb, session: &mut Session, out: &mut Output) -> 
         Verb::Relay(relay) => relay.run(session, out).await,
         Verb::Peer(peer) => peer.run(session, out).await,
         Verb::Sync(sync) => sync.run(session, out).await,
+        Verb::Limits(limits) => limits.run(session, out).await,
         Verb::Run(_) | Verb::Demo(_) => unreachable!("`run` has answered these without a session"),
     }
 }
@@ -108,6 +110,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Relay(_) => "relay",
         Verb::Peer(_) => "peer",
         Verb::Sync(_) => "sync",
+        Verb::Limits(_) => "limits",
     }
 }
 

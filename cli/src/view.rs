@@ -43,7 +43,7 @@ pub(crate) fn short(id: &str) -> String {
 /// A name with the id behind it, where both are known.
 pub(crate) fn named(name: Option<&str>, id: &str) -> String {
     match name {
-        Some(name) if !name.is_empty() => format!("{} ({})", escape::line(name), short(id)),
+        Some(name) if !name.is_empty() && !id.starts_with(name) => format!("{} ({})", escape::line(name), short(id)),
         _ => short(id),
     }
 }

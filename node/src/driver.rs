@@ -80,7 +80,7 @@ impl Driver {
     fn run(mut self) {
         self.publish_snapshot();
         loop {
-            let mut batch: Vec<Work> = self.state.own.drain(..).map(Work::Input).collect();
+            let mut batch: Vec<Work> = self.state.own.drain(..).map(|input| Work::Input(Box::new(input))).collect();
             if batch.is_empty() {
                 match self.inbox.blocking_recv() {
                     Some(work) => batch.push(work),
@@ -114,7 +114,7 @@ impl Driver {
                     later.effects.extend(self.engine.start(clock::now()));
                     Ok(())
                 }
-                Work::Input(input) => self.decide(input, &mut overlay, &mut later),
+                Work::Input(input) => self.decide(*input, &mut overlay, &mut later),
                 Work::Command { command, request, reply } => self.command(*command, request, reply, &mut overlay, &mut later),
             };
             if let Err(why) = decided {
@@ -155,7 +155,7 @@ impl Driver {
 
     fn decide(&mut self, input: Input, overlay: &mut Overlay<'_>, later: &mut Later) -> Result<(), ReadError> {
         let now = clock::now();
-        tracing::trace!(?input, "input");
+        tracing::trace!(input = input.name(), "input");
         for effect in self.engine.handle(now, input, &*overlay)? {
             match effect {
                 Effect::Keep(kept) => keep(overlay, kept)?,
@@ -244,8 +244,12 @@ impl Driver {
 
     fn tell(&mut self, event: Event) {
         if let Event::Refused(name) = &event {
-            *self.state.refusals.entry(name).or_default() += 1;
-            tracing::debug!(name, "refused");
+            let count = self.state.refusals.entry(name).or_default();
+            *count += 1;
+            // The 1st, 2nd, 4th, 8th ... of each name: a peer cannot fill the log.
+            if count.is_power_of_two() {
+                tracing::info!(name, count, "refused");
+            }
         }
         // Nobody watches where this fails.
         let _ = self.events.send(event);

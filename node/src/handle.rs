@@ -19,7 +19,7 @@ pub type RequestId = [u8; 16];
 /// Work for the driver.
 #[derive(Debug)]
 pub(crate) enum Work {
-    Input(Input),
+    Input(Box<Input>),
     Command { command: Box<Command>, request: Option<RequestId>, reply: oneshot::Sender<Result<Answer, Failure>> },
     /// The network is there: listen and dial.
     Start,
@@ -54,7 +54,7 @@ pub(crate) struct Inbox(pub(crate) mpsc::Sender<Work>);
 
 impl Inbox {
     pub(crate) async fn input(&self, input: Input) -> Result<(), Ended> {
-        self.0.send(Work::Input(input)).await.map_err(|_| Ended)
+        self.0.send(Work::Input(Box::new(input))).await.map_err(|_| Ended)
     }
 
     pub(crate) async fn stop(&self) {

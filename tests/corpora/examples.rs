@@ -10,9 +10,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
-use hearth_protocol::authority::{
-    self, Epoch, Grant, Keys, LinkEnd, Operation, Role, Rule, Subject,
-};
+use hearth_protocol::authority::{self, Epoch, Grant, Keys, LinkEnd, Operation, Role, Rule, Subject};
 use hearth_protocol::bytes::{Blob, Bytes, List};
 use hearth_protocol::community::{Community, Founder};
 use hearth_protocol::encoding::{V1, encode};
@@ -47,11 +45,7 @@ impl Somebody {
         let (ladder, device) = (Ladder::new([seed; 32]), SecretKey::new(&[seed + 100; 32]));
         let kem = SealingKey::new([seed + 200; 32]).public();
         let record = ladder.record(device.public(), kem, NOW);
-        Somebody {
-            ladder,
-            device,
-            record,
-        }
+        Somebody { ladder, device, record }
     }
 
     fn founds(&self, name: &str) -> Community {
@@ -111,12 +105,8 @@ fn blob<const MAX: usize>(bytes: &[u8]) -> Blob<MAX> {
 }
 
 fn bodies() -> Vec<(Kind, Body)> {
-    let post = Post {
-        version: V1,
-        title: Some(line("Frost")),
-        text: line("It came early."),
-        attachments: List::none(),
-    };
+    let post =
+        Post { version: V1, title: Some(line("Frost")), text: line("It came early."), attachments: List::none() };
     let bookmark = Bookmark {
         version: V1,
         url: line("https://seeds.example/saving"),
@@ -126,10 +116,7 @@ fn bodies() -> Vec<(Kind, Body)> {
         added: NOW,
         source: Some(line("firefox")),
     };
-    let edit = Edit {
-        version: V1,
-        body: blob(&Body::Post(post.clone()).to_bytes()),
-    };
+    let edit = Edit { version: V1, body: blob(&Body::Post(post.clone()).to_bytes()) };
     let profile = Profile {
         version: V1,
         name: line("alice"),
@@ -153,13 +140,7 @@ fn bodies() -> Vec<(Kind, Body)> {
     };
     vec![
         (Kind::POST, Body::Post(post)),
-        (
-            Kind::REPLY,
-            Body::Reply(Reply {
-                version: V1,
-                text: line("Here too."),
-            }),
-        ),
+        (Kind::REPLY, Body::Reply(Reply { version: V1, text: line("Here too.") })),
         (Kind::BOOKMARK, Body::Bookmark(bookmark)),
         (Kind::EDIT, Body::Edit(edit)),
         (Kind::TOMBSTONE, Body::Tombstone),
@@ -204,36 +185,16 @@ impl Scene {
             not_after: NOW.after(1_000_000),
         };
         let inviter = (alice.ladder.person(), Grant::Founder(0), &alice.device);
-        let hints = list(vec![Hint(
-            blob(&[0, 36, 8]),
-            blob(&[4, 127, 0, 0, 1, 6, 15, 160]),
-        )]);
-        let key = InviteKey::create(garden.id, inviter, &terms, hints, [5; 24])
-            .expect("they are good terms");
-        let join = key.join(
-            ferry.record.clone(),
-            line("ferry"),
-            &ferry.ladder.key(0),
-            &ferry.device,
-            NOW,
-        );
-        Scene {
-            alice,
-            ferry,
-            garden,
-            library,
-            key,
-            join,
-        }
+        let hints = list(vec![Hint(blob(&[0, 36, 8]), blob(&[4, 127, 0, 0, 1, 6, 15, 160]))]);
+        let key = InviteKey::create(garden.id, inviter, &terms, hints, [5; 24]).expect("they are good terms");
+        let join = key.join(ferry.record.clone(), line("ferry"), &ferry.ladder.key(0), &ferry.device, NOW);
+        Scene { alice, ferry, garden, library, key, join }
     }
 
     fn operations(&self) -> Vec<Operation> {
         use authority::Body as Does;
         let rule = Rule {
-            subjects: list(vec![
-                Subject::Person(self.ferry.ladder.person()),
-                Subject::Join(self.join.clone()),
-            ]),
+            subjects: list(vec![Subject::Person(self.ferry.ladder.person()), Subject::Join(self.join.clone())]),
             role: Role::Core,
             vouch: false,
             cut: Some(list(vec![OpId::new([3; 32])])),
@@ -248,9 +209,7 @@ impl Scene {
             cut: None,
             feeds: List::none(),
         };
-        let out = Direction::Out {
-            min_author_role: Role::Member,
-        };
+        let out = Direction::Out { min_author_role: Role::Member };
         let inward = Direction::In { quarantine: true };
         let bodies = vec![
             Does::Rule(rule),
@@ -259,35 +218,20 @@ impl Scene {
             Does::InviteEnd(self.key.cert.id().into()),
             Does::Policy(4, 100),
             Does::Keys(keys),
-            Does::Epoch(Epoch {
-                scope: Scope::All,
-                commit: Bytes([6; 32]),
-                sealed: None,
-            }),
+            Does::Epoch(Epoch { scope: Scope::All, commit: Bytes([6; 32]), sealed: None }),
             Does::Link(terms(out, &self.library, &self.ferry)),
             Does::Link(terms(inward, &self.library, &self.ferry)),
-            Does::LinkEnd(LinkEnd {
-                link: OpId::new([2; 32]),
-                cuts: List::none(),
-            }),
+            Does::LinkEnd(LinkEnd { link: OpId::new([2; 32]), cuts: List::none() }),
             Does::Succeed(self.library.id),
             Does::Merge,
             Does::Later(64),
         ];
-        bodies
-            .into_iter()
-            .map(|body| self.alice.operation(&self.garden, body))
-            .collect()
+        bodies.into_iter().map(|body| self.alice.operation(&self.garden, body)).collect()
     }
 
     fn bundle(&self) -> ProofBundle {
-        let signed = self
-            .operations()
-            .iter()
-            .skip(7)
-            .take(1)
-            .map(|link| Signed::seal(link, &[&self.alice.device]))
-            .collect();
+        let signed =
+            self.operations().iter().skip(7).take(1).map(|link| Signed::seal(link, &[&self.alice.device])).collect();
         ProofBundle {
             version: V1,
             genesis: self.garden.signed.clone(),
@@ -404,30 +348,16 @@ pub(crate) fn examples() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
         "mailto:ask@garden.example?subject=beans",
         "magnet:?xt=urn:btih:c12fe1c06bba254a9dc9f519b335aa7c1367a88a",
     ];
-    let bodies = bodies()
-        .into_iter()
-        .map(|(kind, body)| [&[kind.0][..], &body.to_bytes()].concat());
+    let bodies = bodies().into_iter().map(|(kind, body)| [&[kind.0][..], &body.to_bytes()].concat());
     BTreeMap::from([
-        (
-            "address",
-            addresses
-                .iter()
-                .map(|text| text.as_bytes().to_vec())
-                .collect(),
-        ),
+        ("address", addresses.iter().map(|text| text.as_bytes().to_vec()).collect()),
         ("body", bodies.collect()),
         ("bundle", vec![scene.bundle().to_bytes()]),
         ("carry", carries.iter().map(Carry::to_bytes).collect()),
         ("cbor", vectors("encoding.json", "cbor", &[])),
-        (
-            "envelope",
-            vec![scene.envelope(&carries[0].item).to_canonical()],
-        ),
+        ("envelope", vec![scene.envelope(&carries[0].item).to_canonical()]),
         ("epoch_blob", vectors("epochs.json", "epoch_blob", &[])),
-        (
-            "genesis",
-            vec![scene.garden.signed.payload.as_slice().to_vec()],
-        ),
+        ("genesis", vec![scene.garden.signed.payload.as_slice().to_vec()]),
         ("gossip", scene.gossip()),
         (
             "handshake",
@@ -438,32 +368,15 @@ pub(crate) fn examples() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
             ]
             .concat(),
         ),
-        (
-            "invite_cert",
-            vec![scene.key.cert.signed.payload.as_slice().to_vec()],
-        ),
+        ("invite_cert", vec![scene.key.cert.signed.payload.as_slice().to_vec()]),
         ("invite_key", vec![scene.key.to_text().into_bytes()]),
         ("join", vec![scene.join.payload.as_slice().to_vec()]),
-        (
-            "operation",
-            scene
-                .operations()
-                .iter()
-                .map(Operation::to_canonical)
-                .collect(),
-        ),
+        ("operation", scene.operations().iter().map(Operation::to_canonical).collect()),
         ("person", vec![scene.alice.record.to_bytes()]),
         ("request", requests()),
         ("response", responses()),
         ("sealed", vec![EpochKey::new([2; 32]).seal(b"beans", b"")]),
-        (
-            "signed_item",
-            carries
-                .iter()
-                .take(1)
-                .map(|carry| carry.item.to_bytes())
-                .collect(),
-        ),
+        ("signed_item", carries.iter().take(1).map(|carry| carry.item.to_bytes()).collect()),
     ])
 }
 
@@ -496,11 +409,7 @@ fn the_fuzz_targets_start_from_these_examples() {
                 fs::write(&path, bytes).expect("the corpus can be written");
             }
             let found = fs::read(&path).unwrap_or_default();
-            assert!(
-                found == *bytes,
-                "{} is another one: HEARTH_WRITE_CORPUS=1 writes it anew",
-                path.display()
-            );
+            assert!(found == *bytes, "{} is another one: HEARTH_WRITE_CORPUS=1 writes it anew", path.display());
         }
     }
 }
@@ -511,11 +420,6 @@ fn every_decoder_has_a_fuzz_target() {
         let path = shared::root().join(format!("tests/fuzz/fuzz_targets/{}.rs", decoder.name));
         let target = fs::read_to_string(&path).unwrap_or_default();
         let names_it = target.contains(&format!("target!(\"{}\")", decoder.name));
-        assert!(
-            names_it,
-            "{} does not fuzz {}",
-            path.display(),
-            decoder.name
-        );
+        assert!(names_it, "{} does not fuzz {}", path.display(), decoder.name);
     }
 }

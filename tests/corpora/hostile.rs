@@ -42,17 +42,8 @@ fn all_refuse(bytes: &[u8], what: &str) {
             continue;
         }
         let start = Instant::now();
-        assert_eq!(
-            (decoder.run)(bytes),
-            Verdict::Refused,
-            "{} took {what}",
-            decoder.name
-        );
-        assert!(
-            start.elapsed() < REFUSAL_LIMIT,
-            "{} took long over {what}",
-            decoder.name
-        );
+        assert_eq!((decoder.run)(bytes), Verdict::Refused, "{} took {what}", decoder.name);
+        assert!(start.elapsed() < REFUSAL_LIMIT, "{} took long over {what}", decoder.name);
     }
 }
 
@@ -85,8 +76,5 @@ fn what_would_use_up_memory_is_refused_at_once() {
 
 #[test]
 fn a_recipe_gives_its_bytes() {
-    assert_eq!(
-        built("9a01 + 0x80 * 3 + 00"),
-        [0x9a, 1, 0x80, 0x80, 0x80, 0]
-    );
+    assert_eq!(built("9a01 + 0x80 * 3 + 00"), [0x9a, 1, 0x80, 0x80, 0x80, 0]);
 }

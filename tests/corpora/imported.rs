@@ -14,8 +14,7 @@ const CHANGES: usize = 2_000;
 
 #[test]
 fn bookmark_files_that_the_fuzzer_keeps_and_changes_of_them_are_read_without_a_panic() {
-    let mut seed =
-        Seed::take("bookmark_files_that_the_fuzzer_keeps_and_changes_of_them_are_read_without_a_panic");
+    let mut seed = Seed::take("bookmark_files_that_the_fuzzer_keeps_and_changes_of_them_are_read_without_a_panic");
     let mut taken = 0;
     for found in fs::read_dir(corpus("import")).expect("the corpus can be listed") {
         let bytes = fs::read(found.expect("the corpus can be listed").path());

@@ -44,11 +44,7 @@ fn small_changes_never_get_two_forms_or_a_panic_out_of_a_decoder() {
                 }
             }
         }
-        assert!(
-            refused > CHANGES / 2,
-            "{} refuses {refused} only",
-            decoder.name
-        );
+        assert!(refused > CHANGES / 2, "{} refuses {refused} only", decoder.name);
     }
 }
 
@@ -59,43 +55,24 @@ fn no_changed_item_keeps_its_signature() {
     let good = &examples["signed_item"][0];
     for _ in 0..SIGNED_CHANGES {
         let bytes = changed(good, &mut seed);
-        let checked = SignedItem::from_bytes(&bytes)
-            .ok()
-            .map(|item| item.check().is_ok());
+        let checked = SignedItem::from_bytes(&bytes).ok().map(|item| item.check().is_ok());
         assert!(bytes == *good || checked != Some(true), "{bytes:02x?}");
     }
 }
 
 /// What is kept and passed on. (A request and a response may look alike: the stream says which it is.)
-const KEPT: [&str; 9] = [
-    "bundle",
-    "carry",
-    "envelope",
-    "genesis",
-    "invite_cert",
-    "join",
-    "operation",
-    "person",
-    "signed_item",
-];
+const KEPT: [&str; 9] =
+    ["bundle", "carry", "envelope", "genesis", "invite_cert", "join", "operation", "person", "signed_item"];
 
 #[test]
 fn nothing_that_is_kept_can_be_taken_for_another_kind() {
     let examples = examples();
-    for (name, decoder) in KEPT
-        .iter()
-        .flat_map(|name| KEPT.map(|other| (name, named(other))))
-    {
+    for (name, decoder) in KEPT.iter().flat_map(|name| KEPT.map(|other| (name, named(other)))) {
         if decoder.name == *name {
             continue;
         }
         for bytes in &examples[name] {
-            assert_eq!(
-                (decoder.run)(bytes),
-                Verdict::Refused,
-                "{} took a {name}",
-                decoder.name
-            );
+            assert_eq!((decoder.run)(bytes), Verdict::Refused, "{} took a {name}", decoder.name);
         }
     }
 }
@@ -104,8 +81,7 @@ fn nothing_that_is_kept_can_be_taken_for_another_kind() {
 fn what_the_fuzzers_kept_is_tried_again() {
     for decoder in ALL {
         let folder = corpus(decoder.name);
-        let listing =
-            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        let listing = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         let mut tried = 0;
         for found in listing {
             let path = found.expect("the corpus can be listed").path();

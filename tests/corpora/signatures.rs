@@ -12,9 +12,8 @@ use serde_json::Value;
 
 /// The accepted ones of the 914 vectors of `cctv-ed25519`, by number.
 const CCTV_ACCEPTED: [u64; 43] = [
-    7, 29, 50, 117, 139, 161, 182, 249, 305, 411, 425, 438, 465, 473, 481, 489, 497, 511, 525, 538,
-    565, 573, 581, 589, 597, 611, 625, 638, 665, 673, 681, 689, 697, 711, 725, 738, 765, 773, 781,
-    789, 797, 832, 899,
+    7, 29, 50, 117, 139, 161, 182, 249, 305, 411, 425, 438, 465, 473, 481, 489, 497, 511, 525, 538, 565, 573, 581, 589,
+    597, 611, 625, 638, 665, 673, 681, 689, 697, 711, 725, 738, 765, 773, 781, 789, 797, 832, 899,
 ];
 
 /// The accepted one of the 12 cases of `ed25519-speccheck`.
@@ -49,15 +48,9 @@ fn of_all_combinations_of_edge_points_the_same_few_are_accepted() {
     assert_eq!(vectors.len(), 914);
     let kept = vectors.iter().filter(|vector| {
         let message = vector["msg"].as_str().expect("a vector has its parts");
-        accepted(
-            &bytes(vector, "key"),
-            message.as_bytes(),
-            &bytes(vector, "sig"),
-        )
+        accepted(&bytes(vector, "key"), message.as_bytes(), &bytes(vector, "sig"))
     });
-    let kept: Vec<_> = kept
-        .filter_map(|vector| vector["number"].as_u64())
-        .collect();
+    let kept: Vec<_> = kept.filter_map(|vector| vector["number"].as_u64()).collect();
     assert_eq!(kept, CCTV_ACCEPTED);
 }
 
@@ -68,13 +61,10 @@ fn of_the_cases_on_which_implementations_differ_one_is_accepted() {
     };
     let cases = cases.as_array().expect("it is a list");
     assert_eq!(cases.len(), 12);
-    let kept = cases.iter().enumerate().filter(|(_, case)| {
-        accepted(
-            &bytes(case, "pub_key"),
-            &bytes(case, "message"),
-            &bytes(case, "signature"),
-        )
-    });
+    let kept = cases
+        .iter()
+        .enumerate()
+        .filter(|(_, case)| accepted(&bytes(case, "pub_key"), &bytes(case, "message"), &bytes(case, "signature")));
     let kept: Vec<_> = kept.map(|(number, _)| number).collect();
     assert_eq!(kept, SPECCHECK_ACCEPTED);
 }
@@ -85,10 +75,7 @@ fn what_everybody_accepts_or_refuses_is_accepted_or_refused() {
         return;
     };
     let mut counts = [0, 0];
-    for group in file["testGroups"]
-        .as_array()
-        .expect("it has groups of cases")
-    {
+    for group in file["testGroups"].as_array().expect("it has groups of cases") {
         let key = bytes(&group["publicKey"], "pk");
         for case in group["tests"].as_array().expect("a group has cases") {
             let valid = case["result"] == "valid";

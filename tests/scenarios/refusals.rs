@@ -147,8 +147,11 @@ fn an_invite_key_opens_one_community_once() {
     );
     assert_eq!(bob.hearth(&["join", &key]).text("community"), garden.id);
 
-    let refusal = refused(carol, &["join", &key], b"", 3);
+    // This one went out to a member and came back with a no; carol has what she had.
+    let refusal = carol.hearth(&["join", &key]).refusal(3);
     mentions(&refusal, "used");
+    let left = carol.hearth(&["status"]).one();
+    assert_eq!(left["communities"].as_array().map(Vec::len), Some(1), "{left}");
     // Who joined garden knows nothing of library.
     let _ = refused(bob, &["list", "--in", library.name], b"", 2);
     let _ = refused(bob, &["post", "hello", "--to", &library.id], b"", 2);

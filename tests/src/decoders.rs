@@ -103,10 +103,7 @@ fn genesis(bytes: &[u8]) -> Verdict {
 /// The body of a later version's operation is kept in the signed bytes only, so it cannot be written again.
 fn operation(bytes: &[u8]) -> Verdict {
     match Operation::from_canonical(bytes) {
-        Ok(Operation {
-            body: authority::Body::Later(_),
-            ..
-        }) => {
+        Ok(Operation { body: authority::Body::Later(_), .. }) => {
             assert!(scan(bytes).is_ok(), "accepted, but not well-formed");
             Verdict::Accepted
         }
@@ -228,15 +225,8 @@ fn invite_key(bytes: &[u8]) -> Verdict {
     let Ok(key) = InviteKey::from_text(text) else {
         return Verdict::Refused;
     };
-    let pasted: String = text
-        .chars()
-        .filter(|letter| !letter.is_whitespace())
-        .collect();
-    assert_eq!(
-        key.to_text(),
-        pasted.to_lowercase(),
-        "accepted, but not the one form"
-    );
+    let pasted: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
+    assert_eq!(key.to_text(), pasted.to_lowercase(), "accepted, but not the one form");
     Verdict::Accepted
 }
 
@@ -251,11 +241,7 @@ fn address(bytes: &[u8]) -> Verdict {
     let normal = url::normalise(text).expect("an address that is taken has a normal form");
     if normal.len() <= limits::URL_BYTES {
         let again = url::normalise(&normal);
-        assert_eq!(
-            again.as_ref(),
-            Ok(&normal),
-            "the normal form has another one"
-        );
+        assert_eq!(again.as_ref(), Ok(&normal), "the normal form has another one");
     }
     Verdict::Accepted
 }

@@ -153,7 +153,7 @@ impl Create {
             Ok(format!(
                 "An invite key to `{}` for {people}, as {}, until {until}.\n\
                  Who has it can join: send it where only they read it.\n\n{}\n\n\
-                 They type: hearth join -      and paste it\n\
+                 They type: hearth join        and paste it\n\
                  To end it: hearth invite end {}",
                 self.community,
                 self.role.name(),
@@ -190,7 +190,7 @@ fn inspected(invite: &Inspected, width: Option<u16>) -> String {
     let next = if invite.expired {
         "Ask for a new one."
     } else {
-        "Use it: hearth join -      and paste it"
+        "Use it: hearth join        and paste it"
     };
     format!("{}\n\n{next}", layout::pairs(pairs, width))
 }

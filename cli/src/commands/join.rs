@@ -42,7 +42,7 @@ impl Join {
                 .ask(Request::post(&["join", "cancel"], body)?)
                 .await?;
             return out.tell(&answer, || {
-                Ok("The join is given up. The key may be used again: hearth join -".to_owned())
+                Ok("The join is given up. The key may be used again: hearth join".to_owned())
             });
         }
         let key = input::key(self.key, out)?;

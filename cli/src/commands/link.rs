@@ -149,16 +149,17 @@ impl Create {
         out.tell(&answer, || {
             let link = answer.get("link").and_then(Value::as_str).unwrap_or_default();
             let (here, there) = (quoted(&self.community), quoted(&other));
-            let back = if direction == "out" { "in" } else { "out" };
+            // In ids: whoever types it may not be in this community, nor know its names.
+            let hint = answer.get("hint").and_then(Value::as_str).unwrap_or_default();
             Ok(format!(
                 "`{}` lets brokers carry items {direction} {} `{}`: link {}.\n\
-                 The other side has to agree; a steward of it types:\n  hearth link create {there} --{back} {here} --broker {}\n\
+                 {}\n\
                  Then a broker carries an item:\n  hearth relay ID --to {} --note TEXT",
                 escape::line(&self.community),
                 if direction == "out" { "to" } else { "from" },
                 escape::line(&other),
                 short(link),
-                self.brokers.iter().map(|broker| quoted(broker)).collect::<Vec<_>>().join(" "),
+                escape::line(hint),
                 if direction == "out" { &there } else { &here },
             ))
         })

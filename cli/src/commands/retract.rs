@@ -19,7 +19,7 @@ pub(crate) struct Retract {
 impl Retract {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         let body = json!({ "kind": "tombstone", "to": [], "target": self.item });
-        let next = "Other nodes erase it when they hear of it; who has read it has read it.";
+        let next = "Other nodes stop showing it when they hear of it; who has read it has read it.";
         writing::write(body, "Taken back", next, session, out).await
     }
 }

@@ -76,7 +76,9 @@ fn shown(whole: &Whole, names: &Names, width: Option<u16>) -> String {
     ];
     let mut parts = vec![layout::pairs(pairs, width)];
     for text in [&item.text, &whole.note].into_iter().flatten() {
-        parts.push(layout::wrapped(text, width));
+        if !text.trim().is_empty() {
+            parts.push(layout::wrapped(text, width));
+        }
     }
     if !whole.replies.is_empty() {
         parts.push(

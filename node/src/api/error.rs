@@ -197,9 +197,9 @@ impl From<AddressRefusal> for ApiError {
 impl From<InviteKeyRefusal> for ApiError {
     fn from(refusal: InviteKeyRefusal) -> ApiError {
         let hint = match &refusal {
-            InviteKeyRefusal::NotAKey => "paste the whole key, from `hearth1` to its end: hearth join -",
+            InviteKeyRefusal::NotAKey => "paste the whole key, from `hearth1` to its end: hearth join",
             InviteKeyRefusal::OtherCommunity => "ask whoever invited you for a new key",
-            _ => "ask for the key again and paste it whole: hearth join -",
+            _ => "ask for the key again and paste it whole: hearth join",
         };
         ApiError::typed(refusal.name(), refusal.to_string(), hint)
     }

@@ -96,7 +96,7 @@ fn no_such_id(reason: &'static str, what: &str, text: &str, hint: &'static str) 
     if !is_prefix(text) {
         return ApiError::typed(
             "bad_id",
-            format!("`{text}` is not the id of {what}: an id has the digits 0-9 and a-f"),
+            format!("`{text}` is no id of {what}: an id has the digits 0-9 and a-f"),
             hint,
         );
     }

@@ -85,9 +85,7 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
         let found = Format::ALL.iter().find(|format| format.name() == name);
-        found.copied().ok_or_else(|| UnknownFormat {
-            given: name.to_owned(),
-        })
+        found.copied().ok_or_else(|| UnknownFormat { given: name.to_owned() })
     }
 }
 
@@ -260,10 +258,7 @@ pub fn merge(candidates: Vec<Candidate>) -> Merged {
             None => kept.push(candidate),
         }
     }
-    Merged {
-        candidates: kept,
-        merged,
-    }
+    Merged { candidates: kept, merged }
 }
 
 fn unite(first: &mut Candidate, later: Candidate) {

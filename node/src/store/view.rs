@@ -187,7 +187,8 @@ impl Overlay<'_> {
         for row in self.scan_prefix(&prefix, Direction::Forward) {
             let Some(reply) = keys::last_id(&row?.0).map(ItemId::new) else { continue };
             let Some((found, _)) = read_item(self, reply)? else { continue };
-            if found.header.kind.is_listed() && !self.is_retracted(reply, found.header.author)? {
+            let answers = found.header.kind == Kind::REPLY || found.header.kind.is_listed();
+            if answers && !self.is_retracted(reply, found.header.author)? {
                 replies.extend(self.listed(read_in, reply, None)?);
             }
         }

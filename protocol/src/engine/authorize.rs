@@ -269,6 +269,9 @@ impl Engine {
 
     fn link(&mut self, now: Millis, community: CommunityId, terms: LinkTerms) -> Done {
         terms.check().map_err(CommandRefusal::Field)?;
+        if self.standing(terms.other).is_some_and(|other| other.is_own_space()) {
+            return Err(CommandRefusal::OwnSpace);
+        }
         if terms.not_after.since(now) > limits::LINK_LIFE_MS {
             return Err(CommandRefusal::Field("a link lives for 180 days at most"));
         }

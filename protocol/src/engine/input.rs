@@ -101,6 +101,28 @@ pub enum Input {
     Woken,
 }
 
+impl Input {
+    /// What it is, for logs: no text, key or id of anybody.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Input::Command(..) => "command",
+            Input::Connected(_) => "connected",
+            Input::Disconnected(_) => "disconnected",
+            Input::Unreachable(_) => "unreachable",
+            Input::Listening(_) => "listening",
+            Input::Asked { .. } => "asked",
+            Input::AddressesAsked { .. } => "addresses_asked",
+            Input::Arrived { .. } => "arrived",
+            Input::Answered { .. } => "answered",
+            Input::AddressesAnswered { .. } => "addresses_answered",
+            Input::Unanswered { .. } => "unanswered",
+            Input::Gossip { .. } => "gossip",
+            Input::Woken => "woken",
+        }
+    }
+}
+
 /// What this node's person can want.
 #[derive(Debug, Clone)]
 pub enum Command {

@@ -115,7 +115,8 @@ impl Engine {
     pub(super) fn greet(&mut self, peer: &PeerName) -> Vec<Effect> {
         let Some(state) = self.peers.get(peer) else { return Vec::new() };
         let proven = state.asking.as_ref().map(|a| a.proven.clone()).unwrap_or_default();
-        let unproven = self.communities.keys().any(|community| !proven.contains(community));
+        // Nobody else is in the own space.
+        let unproven = self.communities.values().any(|s| !s.is_own_space() && !proven.contains(&s.id()));
         let wanting = unproven || state.asking.is_none() || self.pending.keys().any(|c| !state.refused.contains(c));
         let mut effects: Vec<Effect> = if wanting { self.hello(peer).into_iter().collect() } else { Vec::new() };
         for community in proven {

@@ -41,9 +41,34 @@ fn hex(case: &Value, field: &str) -> Vec<u8> {
 
 /// Decoders that take bytes from outside.
 const DECODERS: [&str; 28] = [
-    "inception", "person", "reveal", "device", "genesis", "operation", "item", "invite_cert", "knock", "join", "invite_key", "envelope",
-    "carry", "bundle", "epoch_blob", "proof", "join_request", "admission", "request", "response", "gossip", "body post", "body reply",
-    "body bookmark", "body edit", "body tombstone", "body profile", "body charter",
+    "inception",
+    "person",
+    "reveal",
+    "device",
+    "genesis",
+    "operation",
+    "item",
+    "invite_cert",
+    "knock",
+    "join",
+    "invite_key",
+    "envelope",
+    "carry",
+    "bundle",
+    "epoch_blob",
+    "proof",
+    "join_request",
+    "admission",
+    "request",
+    "response",
+    "gossip",
+    "body post",
+    "body reply",
+    "body bookmark",
+    "body edit",
+    "body tombstone",
+    "body profile",
+    "body charter",
 ];
 
 #[test]
@@ -126,7 +151,12 @@ fn bombs_are_refused_by_every_decoder_within_their_time_and_memory() {
             let mut refused = false;
             let used = allocation_counter::measure(|| refused = decoders::read(decoder, &bytes).is_err());
             assert!(refused, "{decoder} takes {}", case["name"]);
-            assert!(used.bytes_max <= allowance(bytes.len()), "{decoder} took {} bytes for {}", used.bytes_max, case["name"]);
+            assert!(
+                used.bytes_max <= allowance(bytes.len()),
+                "{decoder} took {} bytes for {}",
+                used.bytes_max,
+                case["name"]
+            );
             let time = quickest(|| drop(decoders::read(decoder, &bytes)));
             assert!(time <= QUICK, "{decoder} took {time:?} for {}", case["name"]);
         }
@@ -136,7 +166,13 @@ fn bombs_are_refused_by_every_decoder_within_their_time_and_memory() {
 /// Lists of the most elements that a frame may have, and of more than its type takes.
 #[test]
 fn what_a_frame_may_hold_takes_no_more_memory_than_its_bytes_allow() {
-    let ids = [&[0x84, 0x04, 0x82, 0x00, 0x84, 0, 0, 0, 0][..], &[0x99, 0x3e, 0x80], &[&[0x58, 0x20][..], &[7; 32]].concat().repeat(16_000), &[0xf4]].concat();
+    let ids = [
+        &[0x84, 0x04, 0x82, 0x00, 0x84, 0, 0, 0, 0][..],
+        &[0x99, 0x3e, 0x80],
+        &[&[0x58, 0x20][..], &[7; 32]].concat().repeat(16_000),
+        &[0xf4],
+    ]
+    .concat();
     let long = [&[0x82, 0x06][..], &[0x9a, 0x00, 0x0f, 0x00, 0x00], &[0x40].repeat(0x000f_0000)].concat();
     for (bytes, accepted) in [(ids, true), (long, false)] {
         let mut read = None;

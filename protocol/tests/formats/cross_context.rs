@@ -86,7 +86,8 @@ fn the_bytes_of_one_signed_structure_are_no_other() {
 fn proofs_hold_for_their_own_purpose_only() {
     let w = &*WORLD;
     let (asker, nonce) = (proved_bytes(0), [0x5a; 32]);
-    let mut all: Vec<(Context, Vec<u8>, [u8; 32])> = samples().into_iter().map(|s| (s.context, s.payload, s.seeds[0])).collect();
+    let mut all: Vec<(Context, Vec<u8>, [u8; 32])> =
+        samples().into_iter().map(|s| (s.context, s.payload, s.seeds[0])).collect();
     all.push((Context::AUTH, asker.clone(), w.bob.device_seed));
     all.push((Context::INVITE_AUTH, asker, *w.invite.secret().seed()));
     all.push((Context::API, nonce.to_vec(), w.alice.device_seed));

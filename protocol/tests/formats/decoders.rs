@@ -44,7 +44,9 @@ pub(crate) fn read(decoder: &str, bytes: &[u8]) -> Result<Read, Refusal> {
     let same = |bytes: Vec<u8>| Read { bytes, id: None };
     match decoder {
         "cbor" => scan(bytes).map(|()| same(bytes.to_vec())).map_err(malformed),
-        "inception" => decode::<Inception>(bytes, 512).map(|i| Read { bytes: encode(&i), id: Some(*i.id().as_bytes()) }).map_err(malformed),
+        "inception" => decode::<Inception>(bytes, 512)
+            .map(|i| Read { bytes: encode(&i), id: Some(*i.id().as_bytes()) })
+            .map_err(malformed),
         "person" => person(bytes),
         "reveal" => alone::<Reveal>(bytes, |reveal, signed| signed.signed_only_by(reveal.key)),
         "device" => alone::<DeviceCert>(bytes, |_, signed| signed.signatures.len() == 1),
@@ -63,7 +65,9 @@ pub(crate) fn read(decoder: &str, bytes: &[u8]) -> Result<Read, Refusal> {
             .map_err(malformed),
         "proof" => decode::<Proof>(bytes, 256).map(|proof| same(encode(&proof))).map_err(malformed),
         "join_request" => decode::<JoinRequest>(bytes, 16 * 1024).map(|join| same(encode(&join))).map_err(malformed),
-        "admission" => decode::<Admission>(bytes, 64 * 1024).map(|admission| same(encode(&admission))).map_err(malformed),
+        "admission" => {
+            decode::<Admission>(bytes, 64 * 1024).map(|admission| same(encode(&admission))).map_err(malformed)
+        }
         "request" => Request::from_bytes(bytes).map(|frame| same(frame.to_bytes())).map_err(malformed),
         "response" => Response::from_bytes(bytes).map(|frame| same(frame.to_bytes())).map_err(malformed),
         "gossip" => Gossip::from_bytes(bytes).map(|frame| same(frame.to_bytes())).map_err(malformed),

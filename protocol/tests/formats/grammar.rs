@@ -85,8 +85,11 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let bytes = |request: Request| ("request", request.to_bytes());
     let answer = |response: Response| ("response", response.to_bytes());
     let sealed = w.blob.first().expect("alice is in the blob").clone();
-    let admission =
-        Admission { genesis: w.garden.log.community().signed.clone(), admit: w.garden.steps[1].id, keys: list(vec![(w.garden.steps[0].id, sealed)]) };
+    let admission = Admission {
+        genesis: w.garden.log.community().signed.clone(),
+        admit: w.garden.steps[1].id,
+        keys: list(vec![(w.garden.steps[0].id, sealed)]),
+    };
     let thing: Blob<{ 512 * 1024 }> = blob(w.items[0].item.to_bytes());
     vec![
         bytes(Request::Hello(id)),
@@ -125,7 +128,8 @@ fn the_grammar_describes_every_frame() {
 fn the_grammar_has_no_rule_that_nothing_uses() {
     let grammar = grammar();
     let rules = flatten_from_str(&grammar).expect("the grammar is CDDL");
-    let without_comments: String = grammar.lines().map(|line| line.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let without_comments: String =
+        grammar.lines().map(|line| line.split(';').next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
     let words: Vec<&str> = without_comments.split(|letter: char| !letter.is_alphanumeric() && letter != '-').collect();
     for rule in rules.keys() {
         let uses = words.iter().filter(|word| *word == rule).count();

@@ -7,7 +7,9 @@ use hearth_protocol::{
     encoding::V1,
     epoch::Scope,
     id::{Context, ItemId, hash},
-    item::{Attachment, Body, Bookmark, Charter, Edit, Header, Kind, Post, Profile, Reply, SaltedBody, SignedItem, Tag},
+    item::{
+        Attachment, Body, Bookmark, Charter, Edit, Header, Kind, Post, Profile, Reply, SaltedBody, SignedItem, Tag,
+    },
 };
 
 use crate::{
@@ -98,11 +100,13 @@ impl Pen<'_> {
 pub(crate) fn write(story: &Story, [alice, bob, carol]: [&Actor; 3]) -> Vec<Written> {
     let mut pen = Pen { story, actor: bob, written: Vec::new() };
     let post = pen.write(known("post: a text with a title and a file", &post()));
-    let bookmark = Plan { reach: 1, tags: vec!["rust/async", "tools"], ..known("bookmark: may cross one border", &bookmark()) };
+    let bookmark =
+        Plan { reach: 1, tags: vec!["rust/async", "tools"], ..known("bookmark: may cross one border", &bookmark()) };
     let bookmark = pen.write(bookmark);
     let reply = Body::Reply(Reply { version: V1, text: text("It is well kept.") });
     let reply = pen.write(Plan { re: vec![bookmark], ..known("reply: to the bookmark", &reply) });
-    let body = Body::Post(Post { version: V1, title: None, text: text("Sow peas in *March*."), attachments: List::none() });
+    let body =
+        Body::Post(Post { version: V1, title: None, text: text("Sow peas in *March*."), attachments: List::none() });
     let edit = Body::Edit(Edit { version: V1, body: blob(body.to_bytes()) });
     pen.write(Plan { target: Some(post), ..known("edit: a new body for the post", &edit) });
     pen.write(Plan { target: Some(reply), ..known("tombstone: of the reply", &Body::Tombstone) });
@@ -111,7 +115,8 @@ pub(crate) fn write(story: &Story, [alice, bob, carol]: [&Actor; 3]) -> Vec<Writ
     let mut written = pen.written;
     let mut pen = Pen { story, actor: alice, written: Vec::new() };
     pen.write(known("charter: of the garden", &charter()));
-    let inner = Body::Post(Post { version: V1, title: None, text: text("For members only."), attachments: List::none() });
+    let inner =
+        Body::Post(Post { version: V1, title: None, text: text("For members only."), attachments: List::none() });
     pen.write(Plan { scope: Scope::Inner, ..known("post: of the inner scope, with a chain of its own", &inner) });
     written.append(&mut pen.written);
     let mut pen = Pen { story, actor: carol, written: Vec::new() };
@@ -125,8 +130,14 @@ pub(crate) fn write(story: &Story, [alice, bob, carol]: [&Actor; 3]) -> Vec<Writ
 pub(crate) const FILE: &[u8] = b"peas, beans, kale\n";
 
 fn post() -> Body {
-    let file = Attachment(text("seeds.txt"), text("text/plain"), FILE.len() as u64, Bytes(*blake3::hash(FILE).as_bytes()));
-    Body::Post(Post { version: V1, title: Some(text("Sowing")), text: text("Sow peas in *May*."), attachments: list(vec![file]) })
+    let file =
+        Attachment(text("seeds.txt"), text("text/plain"), FILE.len() as u64, Bytes(*blake3::hash(FILE).as_bytes()));
+    Body::Post(Post {
+        version: V1,
+        title: Some(text("Sowing")),
+        text: text("Sow peas in *May*."),
+        attachments: list(vec![file]),
+    })
 }
 
 fn bookmark() -> Body {

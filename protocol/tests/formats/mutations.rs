@@ -44,7 +44,8 @@ impl Sample {
     fn check(&self, bytes: &[u8]) -> Result<Option<[u8; 32]>, String> {
         let read = decoders::read(self.decoder, bytes)?;
         if let Some(log) = &self.log {
-            let signed = Signed::from_bytes(bytes, decoders::longest::<Operation>()).map_err(|why| why.name().to_owned())?;
+            let signed =
+                Signed::from_bytes(bytes, decoders::longest::<Operation>()).map_err(|why| why.name().to_owned())?;
             let operation = Verified::<Operation>::check(signed).map_err(|why| why.name().to_owned())?;
             log.clone().add(operation, at(1000)).map_err(|why| why.name().to_owned())?;
         }
@@ -145,13 +146,21 @@ fn no_mutant_of_anything_signed_is_accepted() {
     }
     let passed: Vec<&String> = tallies.iter().flat_map(|tally| &tally.passed).collect();
     let counted: u64 = tallies.iter().map(|tally| tally.mutants).sum();
-    tell(&format!("SEED={seed}: {counted} mutants of {} samples in {:.1?}, {} passed; refused: {refused:?}", samples.len(), start.elapsed(), passed.len()));
+    tell(&format!(
+        "SEED={seed}: {counted} mutants of {} samples in {:.1?}, {} passed; refused: {refused:?}",
+        samples.len(),
+        start.elapsed(),
+        passed.len()
+    ));
     assert_eq!(counted, MUTANTS);
     assert!(passed.is_empty(), "SEED={seed}: {passed:?}");
     for kind in mutant::HOW {
         assert!(tallies.iter().any(|tally| tally.kinds.contains_key(kind)), "no mutant was made by `{kind}`");
     }
-    assert!(refused.contains_key("bad_signature") && refused.contains_key("not_shortest"), "the mutants came no further than the form");
+    assert!(
+        refused.contains_key("bad_signature") && refused.contains_key("not_shortest"),
+        "the mutants came no further than the form"
+    );
 }
 
 /// Bytes that nobody but the signers can make: other signatures around the same payload.

@@ -14,7 +14,8 @@ fn read(path: &str) -> String {
 /// All pages in one text.
 fn pages() -> String {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/protocol");
-    let mut names: Vec<PathBuf> = fs::read_dir(folder).expect("the pages can be listed").filter_map(|file| Some(file.ok()?.path())).collect();
+    let mut names: Vec<PathBuf> =
+        fs::read_dir(folder).expect("the pages can be listed").filter_map(|file| Some(file.ok()?.path())).collect();
     names.sort_unstable();
     let pages = names.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     pages.map(|path| fs::read_to_string(path).expect("the pages can be read")).collect()
@@ -54,14 +55,17 @@ fn the_table_of_bounds_is_that_of_the_code() {
 
 /// The literals of a function or macro of the code that begin with this and end with a quotation mark.
 fn literals(code: &str, before: &str) -> Vec<String> {
-    code.match_indices(before).filter_map(|(at, _)| Some(code[at + before.len()..].split_once('"')?.0.to_owned())).collect()
+    code.match_indices(before)
+        .filter_map(|(at, _)| Some(code[at + before.len()..].split_once('"')?.0.to_owned()))
+        .collect()
 }
 
 #[test]
 fn every_refusal_of_the_formats_has_its_name_on_a_page() {
     let pages = pages();
     let mut names = Vec::new();
-    for file in ["src/encoding.rs", "src/signed.rs", "src/authority/refusal.rs", "src/link/refusal.rs", "src/invite.rs"] {
+    for file in ["src/encoding.rs", "src/signed.rs", "src/authority/refusal.rs", "src/link/refusal.rs", "src/invite.rs"]
+    {
         names.extend(literals(&read(file), "=> \""));
     }
     assert!(names.len() >= 50, "{} names", names.len());

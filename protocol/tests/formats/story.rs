@@ -159,7 +159,15 @@ pub(crate) fn orchard_genesis(founders: [&Actor; 3], before: CommunityId) -> Gen
 }
 
 pub(crate) fn ruling(subjects: Vec<Subject>, role: Role, vouch: bool) -> Rule {
-    Rule { subjects: list(subjects), role, vouch, cut: None, feeds: List::none(), links: List::none(), reason: text("") }
+    Rule {
+        subjects: list(subjects),
+        role,
+        vouch,
+        cut: None,
+        feeds: List::none(),
+        links: List::none(),
+        reason: text(""),
+    }
 }
 
 fn confirm(person: &Actor) -> Body {
@@ -173,12 +181,19 @@ pub(crate) fn hint(actor: &Actor) -> Hint {
 }
 
 pub(crate) fn week_of_one() -> InviteTerms {
-    InviteTerms { role: Role::Member, max_uses: 1, only: None, not_before: BEGIN, not_after: Millis(BEGIN.0 + 7 * DAY_MS) }
+    InviteTerms {
+        role: Role::Member,
+        max_uses: 1,
+        only: None,
+        not_before: BEGIN,
+        not_after: Millis(BEGIN.0 + 7 * DAY_MS),
+    }
 }
 
 pub(crate) fn invite(community: CommunityId, inviter: &Actor, entropy: [u8; 24]) -> InviteKey {
     let by = (inviter.id(), FIRST, &inviter.device);
-    InviteKey::create(community, by, &week_of_one(), list(vec![hint(inviter)]), entropy).expect("the terms are within I1")
+    InviteKey::create(community, by, &week_of_one(), list(vec![hint(inviter)]), entropy)
+        .expect("the terms are within I1")
 }
 
 pub(crate) fn join(invite: &InviteKey, newcomer: &Actor) -> Signed {
@@ -187,7 +202,8 @@ pub(crate) fn join(invite: &InviteKey, newcomer: &Actor) -> Signed {
 
 /// A join without an invite, which only a steward can answer (I7).
 pub(crate) fn knock(community: CommunityId, newcomer: &Actor) -> Signed {
-    let join = Join { version: V1, community, cert: None, person: newcomer.record(), name: text(newcomer.name), ts: at(3) };
+    let join =
+        Join { version: V1, community, cert: None, person: newcomer.record(), name: text(newcomer.name), ts: at(3) };
     Signed::seal(&join, &[&newcomer.ladder.key(0), &newcomer.device])
 }
 
@@ -231,8 +247,9 @@ fn rotation(carol: &Actor, anew: &Actor, last: ItemId) -> Keys {
 
 impl World {
     fn make() -> World {
-        let [alice, bob, carol, dave, eve, ferry] = [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4), ("eve", 5), ("ferry", 6)]
-            .map(|(name, number)| Actor::new(name, number));
+        let [alice, bob, carol, dave, eve, ferry] =
+            [("alice", 1), ("bob", 2), ("carol", 3), ("dave", 4), ("eve", 5), ("ferry", 6)]
+                .map(|(name, number)| Actor::new(name, number));
         let carol_anew = second_device(&carol);
         let mut garden = Story::new(found("garden", 0x31, &alice));
         let mut library = Story::new(found("library", 0x32, &dave));
@@ -241,15 +258,25 @@ impl World {
         let (invite, join) = settle(&mut garden, &alice, [&bob, &ferry], (&epoch, &blob));
         let knock = knock(garden.id(), &carol);
         let core = ruling(vec![Subject::Join(knock.clone())], Role::Core, false);
-        let carol_grant = Grant::Op(garden.act("rule: alice takes in carol, who knocked, as core", &alice, FIRST, Body::Rule(core)));
-        let bob_grant = garden.log.get(garden.steps[2].id).map(|place| Grant::Op(place.id)).expect("alice confirmed bob");
-        garden.act("policy: at most 1,000 items a day and person are shown", &alice, FIRST, Body::Policy(policy::POSTS_DAY, 1000));
+        let carol_grant =
+            Grant::Op(garden.act("rule: alice takes in carol, who knocked, as core", &alice, FIRST, Body::Rule(core)));
+        let bob_grant =
+            garden.log.get(garden.steps[2].id).map(|place| Grant::Op(place.id)).expect("alice confirmed bob");
+        garden.act(
+            "policy: at most 1,000 items a day and person are shown",
+            &alice,
+            FIRST,
+            Body::Policy(policy::POSTS_DAY, 1000),
+        );
         let items = items::write(&garden, [&alice, &bob, &carol]);
         let last = items.iter().find(|w| w.author == "carol").map(|w| w.item.id()).expect("carol wrote something");
         let anew = rotation(&carol, &carol_anew, last);
         let keys = garden.draft(&carol, carol_grant, garden.log.heads(), Body::Keys(anew));
         let (rung, keys) = (carol.ladder.key(1), Operation { device: carol.ladder.key(1).public(), ..keys });
-        garden.keep("keys: carol reveals her second key, certifies a new device with it and revokes the old one", Verified::seal(keys, &[&rung]));
+        garden.keep(
+            "keys: carol reveals her second key, certifies a new device with it and revokes the old one",
+            Verified::seal(keys, &[&rung]),
+        );
         let out = terms(library.id(), &ferry, Direction::Out { min_author_role: Role::Member });
         let out_link = garden.act("link: out of the garden into the library, by ferry", &alice, FIRST, Body::Link(out));
         let in_link = open_library(&mut library, &dave, &ferry, garden.id());
@@ -258,22 +285,55 @@ impl World {
         let last = garden.act("leave: carol goes", &carol_anew, carol_grant, Body::Leave);
         end(&mut garden, &alice, (&carol_anew, &ferry), last, &relayed);
         let orchard = orchard([&alice, &bob, &carol], garden.id());
-        World { alice, bob, carol, dave, eve, ferry, carol_anew, garden, library, orchard, invite, join, knock, epoch, blob, items, relayed }
+        World {
+            alice,
+            bob,
+            carol,
+            dave,
+            eve,
+            ferry,
+            carol_anew,
+            garden,
+            library,
+            orchard,
+            invite,
+            join,
+            knock,
+            epoch,
+            blob,
+            items,
+            relayed,
+        }
     }
 }
 
 /// The first key, then bob and ferry, each invited and confirmed by alice. Answers bob's invite and join.
-fn settle(garden: &mut Story, alice: &Actor, newcomers: [&Actor; 2], (key, blob): (&EpochKey, &EpochBlob)) -> (InviteKey, Signed) {
+fn settle(
+    garden: &mut Story,
+    alice: &Actor,
+    newcomers: [&Actor; 2],
+    (key, blob): (&EpochKey, &EpochBlob),
+) -> (InviteKey, Signed) {
     let epoch = Epoch { scope: Scope::All, commit: key.commit(), sealed: Some(blob_hash(blob)) };
     garden.act("epoch: the garden's first key", alice, FIRST, Body::Epoch(epoch));
     let [bob, ferry] = newcomers;
     let first = invite(garden.id(), alice, INVITE_ENTROPY);
     let joined = join(&first, bob);
-    garden.act("admit: bob, by an invite of alice", alice, FIRST, Body::Admit(first.cert.signed.clone(), joined.clone()));
+    garden.act(
+        "admit: bob, by an invite of alice",
+        alice,
+        FIRST,
+        Body::Admit(first.cert.signed.clone(), joined.clone()),
+    );
     garden.act("rule: alice confirms bob", alice, FIRST, confirm(bob));
     let second = invite(garden.id(), alice, [0x52; 24]);
     let ferried = join(&second, ferry);
-    garden.act("admit: ferry, by another invite of alice", alice, FIRST, Body::Admit(second.cert.signed.clone(), ferried));
+    garden.act(
+        "admit: ferry, by another invite of alice",
+        alice,
+        FIRST,
+        Body::Admit(second.cert.signed.clone(), ferried),
+    );
     garden.act("rule: alice confirms ferry", alice, FIRST, confirm(ferry));
     (first, joined)
 }
@@ -299,7 +359,11 @@ fn fork_and_merge(garden: &mut Story, alice: &Actor, bob: &Actor, bob_grant: Gra
 
 /// The removals, the end of the link, something of a later version, and the end of the garden.
 fn end(garden: &mut Story, alice: &Actor, (carol, ferry): (&Actor, &Actor), leave: OpId, relayed: &Relayed) {
-    let seal = Rule { cut: Some(list(vec![leave])), reason: text("closes what carol left open"), ..ruling(vec![Subject::Person(carol.id())], Role::None, false) };
+    let seal = Rule {
+        cut: Some(list(vec![leave])),
+        reason: text("closes what carol left open"),
+        ..ruling(vec![Subject::Person(carol.id())], Role::None, false)
+    };
     garden.act("rule: alice closes the chains of carol, who left", alice, FIRST, Body::Rule(seal));
     let (device, envelope) = (ferry.device.public(), relayed.envelope_id());
     let removal = Rule {
@@ -326,6 +390,9 @@ fn orchard(founders: [&Actor; 3], before: CommunityId) -> Story {
     let [alice, bob, carol] = founders;
     let removal = Body::Rule(ruling(vec![Subject::Person(carol.id())], Role::None, false));
     let root = orchard.draft(alice, Grant::Root, orchard.log.heads(), removal);
-    orchard.keep("rule: ROOT, which is alice and bob here, takes carol's role", Verified::seal(root, &[&alice.device, &bob.device]));
+    orchard.keep(
+        "rule: ROOT, which is alice and bob here, takes carol's role",
+        Verified::seal(root, &[&alice.device, &bob.device]),
+    );
     orchard
 }

@@ -42,7 +42,9 @@ impl File {
         let name = name.into();
         let read = decoders::read(decoder, bytes).unwrap_or_else(|why| panic!("{name:?} is refused: {why}"));
         assert_eq!(read.bytes, bytes, "{name:?} is written otherwise");
-        self.accepted.push(object! { "name": name, "decoder": decoder, "bytes": hex(bytes), "id": read.id.map(hex), "inputs": inputs });
+        self.accepted.push(
+            object! { "name": name, "decoder": decoder, "bytes": hex(bytes), "id": read.id.map(hex), "inputs": inputs },
+        );
     }
 
     /// Bytes that `decoder` refuses by this name.

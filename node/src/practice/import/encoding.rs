@@ -23,23 +23,14 @@ const DECLARATION_BYTES: usize = 2048;
 const NAME_CHARS: usize = 40;
 
 /// Names under which windows-1252 is declared (WHATWG Encoding).
-const WESTERN: [&str; 8] = [
-    "ascii",
-    "cp1252",
-    "iso-8859-1",
-    "iso8859-1",
-    "latin1",
-    "us-ascii",
-    "windows-1252",
-    "x-cp1252",
-];
+const WESTERN: [&str; 8] =
+    ["ascii", "cp1252", "iso-8859-1", "iso8859-1", "latin1", "us-ascii", "windows-1252", "x-cp1252"];
 /// Names under which UTF-8 is declared.
 const UNICODE: [&str; 3] = ["utf-8", "utf8", "unicode-1-1-utf-8"];
 
 /// The characters 0x80 to 0x9f of windows-1252; the five that it leaves open are U+FFFD.
 const WINDOWS_1252: [char; 32] = [
-    '€', '\u{fffd}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{fffd}', 'Ž',
-    '\u{fffd}', //
+    '€', '\u{fffd}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{fffd}', 'Ž', '\u{fffd}', //
     '\u{fffd}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{fffd}', 'ž', 'Ÿ',
 ];
 
@@ -66,9 +57,7 @@ impl Encoding {
         }
         match declared(bytes) {
             Some(name) if WESTERN.contains(&name.as_str()) => Ok(Encoding::Windows1252),
-            Some(name) if !UNICODE.contains(&name.as_str()) => {
-                Err(ImportError::Encoding { declared: name })
-            }
+            Some(name) if !UNICODE.contains(&name.as_str()) => Err(ImportError::Encoding { declared: name }),
             _ if characters >= strays => Ok(Encoding::Utf8),
             _ => Ok(Encoding::Windows1252),
         }
@@ -78,9 +67,7 @@ impl Encoding {
 /// What follows the first `charset=`, in lower case.
 fn declared(bytes: &[u8]) -> Option<String> {
     let head = bytes[..bytes.len().min(DECLARATION_BYTES)].to_ascii_lowercase();
-    let at = head
-        .windows(b"charset=".len())
-        .position(|window| window == b"charset=")?;
+    let at = head.windows(b"charset=".len()).position(|window| window == b"charset=")?;
     let name: String = head[at + b"charset=".len()..]
         .iter()
         .map(|byte| char::from(*byte))
@@ -112,15 +99,7 @@ impl<'a> Source<'a> {
     pub(super) fn new(bytes: &'a [u8], encoding: Encoding, line: &'a Cell<u32>) -> Self {
         line.set(1);
         let rest = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
-        Source {
-            encoding,
-            run: &[],
-            character: [0; 4],
-            left: 0..0,
-            rest,
-            line,
-            after_return: false,
-        }
+        Source { encoding, run: &[], character: [0; 4], left: 0..0, rest, line, after_return: false }
     }
 
     /// Whether there is anything more, made ready in `run` or `left`.
@@ -133,20 +112,12 @@ impl<'a> Source<'a> {
                 Encoding::Utf8 => match self.rest.utf8_chunks().next() {
                     Some(chunk) => {
                         let invalid = chunk.invalid().len();
-                        (
-                            chunk.valid().len(),
-                            (invalid > 0).then_some(char::REPLACEMENT_CHARACTER),
-                            invalid,
-                        )
+                        (chunk.valid().len(), (invalid > 0).then_some(char::REPLACEMENT_CHARACTER), invalid)
                     }
                     None => return false,
                 },
                 Encoding::Windows1252 => {
-                    let run = self
-                        .rest
-                        .iter()
-                        .position(|byte| !byte.is_ascii())
-                        .unwrap_or(self.rest.len());
+                    let run = self.rest.iter().position(|byte| !byte.is_ascii()).unwrap_or(self.rest.len());
                     (run, self.rest.get(run).map(|byte| western(*byte)), 1)
                 }
             };
@@ -204,11 +175,7 @@ impl Reader for Source<'_> {
         let Some((found, run)) = self.run.split_at_checked(wanted.len()) else {
             return Ok(false);
         };
-        let same = if case_sensitive {
-            found == wanted
-        } else {
-            found.eq_ignore_ascii_case(wanted)
-        };
+        let same = if case_sensitive { found == wanted } else { found.eq_ignore_ascii_case(wanted) };
         if same {
             self.run = run;
             self.after_return = false;
@@ -216,11 +183,7 @@ impl Reader for Source<'_> {
         Ok(same)
     }
 
-    fn read_until<'b>(
-        &'b mut self,
-        needle: &[u8],
-        _: &'b mut [u8; 4],
-    ) -> Result<Option<&'b [u8]>, Infallible> {
+    fn read_until<'b>(&'b mut self, needle: &[u8], _: &'b mut [u8; 4]) -> Result<Option<&'b [u8]>, Infallible> {
         if !self.ready() {
             return Ok(None);
         }
@@ -229,11 +192,7 @@ impl Reader for Source<'_> {
             let left = std::mem::take(&mut self.left);
             return Ok(Some(&self.character[left]));
         }
-        let end = self
-            .run
-            .iter()
-            .position(|byte| needle.contains(byte))
-            .unwrap_or(self.run.len());
+        let end = self.run.iter().position(|byte| needle.contains(byte)).unwrap_or(self.run.len());
         let (out, run) = self.run.split_at(end.max(1));
         self.run = run;
         self.count(out);
@@ -258,10 +217,7 @@ mod tests {
             pieces.extend_from_slice(piece);
         }
         assert_eq!(out, pieces, "both ways of reading give the same");
-        (
-            String::from_utf8(out).expect("what comes out is UTF-8"),
-            line.get(),
-        )
+        (String::from_utf8(out).expect("what comes out is UTF-8"), line.get())
     }
 
     #[test]
@@ -280,53 +236,28 @@ mod tests {
     fn a_declared_western_encoding_is_windows_1252() {
         let bytes = b"<META CONTENT='text/html; charset=ISO-8859-1'> caf\xe9 \x93x\x94 \x80\x81";
         assert_eq!(Encoding::of(bytes), Ok(Encoding::Windows1252));
-        assert!(
-            through(bytes, Encoding::Windows1252)
-                .0
-                .ends_with("caf\u{e9} \u{201c}x\u{201d} \u{20ac}\u{fffd}")
-        );
+        assert!(through(bytes, Encoding::Windows1252).0.ends_with("caf\u{e9} \u{201c}x\u{201d} \u{20ac}\u{fffd}"));
     }
 
     #[test]
     fn without_a_word_the_evidence_decides() {
         assert_eq!(Encoding::of(b"caf\xe9"), Ok(Encoding::Windows1252));
-        assert_eq!(
-            Encoding::of(b"charset=utf-8 caf\xe9"),
-            Ok(Encoding::Windows1252)
-        );
+        assert_eq!(Encoding::of(b"charset=utf-8 caf\xe9"), Ok(Encoding::Windows1252));
         let faulty = b"caf\xc3\xa9 \xe2\x82\xac na\xc3\xafve \xff.";
         assert_eq!(Encoding::of(faulty), Ok(Encoding::Utf8));
-        assert_eq!(
-            through(faulty, Encoding::Utf8).0,
-            "caf\u{e9} \u{20ac} na\u{ef}ve \u{fffd}."
-        );
+        assert_eq!(through(faulty, Encoding::Utf8).0, "caf\u{e9} \u{20ac} na\u{ef}ve \u{fffd}.");
     }
 
     #[test]
     fn an_encoding_that_is_not_read_is_named() {
         let refused = Encoding::of(b"<meta charset=\"Shift_JIS\"> \x83\x65");
-        assert_eq!(
-            refused,
-            Err(ImportError::Encoding {
-                declared: "shift_jis".to_owned()
-            })
-        );
+        assert_eq!(refused, Err(ImportError::Encoding { declared: "shift_jis".to_owned() }));
     }
 
     #[test]
     fn lines_end_in_each_of_the_three_ways() {
-        for (bytes, line) in [
-            (&b"a\nb\nc"[..], 3),
-            (b"a\r\nb\r\nc", 3),
-            (b"a\rb\rc", 3),
-            (b"a\n\r\nb\r\r\nc", 5),
-        ] {
-            assert_eq!(
-                through(bytes, Encoding::Utf8).1,
-                line,
-                "{}",
-                bytes.escape_ascii()
-            );
+        for (bytes, line) in [(&b"a\nb\nc"[..], 3), (b"a\r\nb\r\nc", 3), (b"a\rb\rc", 3), (b"a\n\r\nb\r\r\nc", 5)] {
+            assert_eq!(through(bytes, Encoding::Utf8).1, line, "{}", bytes.escape_ascii());
         }
     }
 }

@@ -30,8 +30,7 @@ use super::text::{self, Bounded};
 use super::tokens::{self, Attribute, Attributes, Listener};
 use super::values::{self, Gap};
 use super::{
-    Candidate, FOLDERS_DEEP, Format, Found, ImportError, LINKS, NOTE_BYTES, Parsed, Rejected,
-    TAGS_BYTES, limits,
+    Candidate, FOLDERS_DEEP, Format, Found, ImportError, LINKS, NOTE_BYTES, Parsed, Rejected, TAGS_BYTES, limits,
 };
 
 /// How the doctype of a bookmark file begins.
@@ -46,10 +45,8 @@ const MARKS: [Attribute; 6] = [
     Attribute::Folded,
 ];
 /// The tags of the format; a page of the web has others before its first list.
-const VOCABULARY: [&[u8]; 14] = [
-    b"html", b"head", b"meta", b"title", b"body", b"h1", b"h3", b"dl", b"dt", b"dd", b"p", b"a",
-    b"hr", b"br",
-];
+const VOCABULARY: [&[u8]; 14] =
+    [b"html", b"head", b"meta", b"title", b"body", b"h1", b"h3", b"dl", b"dt", b"dd", b"p", b"a", b"hr", b"br"];
 /// What a tag takes beside its bytes.
 const TAG_OVERHEAD: usize = size_of::<String>();
 
@@ -68,14 +65,10 @@ pub(super) fn read(bytes: &[u8], trust: Trust) -> Result<Parsed, ImportError> {
     tokens::tell(bytes, &mut page)?;
     page.finish_link();
     if !page.is_known {
-        return Err(ImportError::Unrecognised {
-            found: Found::Markup,
-        });
+        return Err(ImportError::Unrecognised { found: Found::Markup });
     }
     if page.links.is_empty() && page.rejected.is_empty() {
-        return Err(ImportError::Empty {
-            format: Format::Netscape,
-        });
+        return Err(ImportError::Empty { format: Format::Netscape });
     }
     page.parsed()
 }
@@ -181,9 +174,7 @@ impl Listener for Page {
         match name {
             b"a" if self.reading == Reading::Title => self.reading = Reading::Nothing,
             b"h3" => self.finish_folder(),
-            b"script" | b"style" if self.reading == Reading::Nothing => {
-                self.place = Place::Elsewhere
-            }
+            b"script" | b"style" if self.reading == Reading::Nothing => self.place = Place::Elsewhere,
             b"dd" | b"dl" | b"ul" | b"ol" => {
                 self.finish_link();
                 self.place = Place::Elsewhere;
@@ -214,11 +205,7 @@ impl Page {
     fn new(bytes: &[u8], trust: Trust) -> Self {
         Page {
             is_known: trust == Trust::Told,
-            is_plain: bytes
-                .strip_prefix(UTF8_MARK)
-                .unwrap_or(bytes)
-                .trim_ascii_start()
-                .starts_with(b"<"),
+            is_plain: bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes).trim_ascii_start().starts_with(b"<"),
             lists: Vec::new(),
             next_folder: None,
             folder_name: Bounded::of_words(limits::TAG_BYTES),
@@ -249,10 +236,9 @@ impl Page {
         }
         let around = self.lists.last().cloned().unwrap_or_default();
         self.lists.push(match self.next_folder.take() {
-            Some((tag, is_cut)) => Folders {
-                tags: around.tags.iter().cloned().chain([tag]).collect(),
-                is_cut: around.is_cut || is_cut,
-            },
+            Some((tag, is_cut)) => {
+                Folders { tags: around.tags.iter().cloned().chain([tag]).collect(), is_cut: around.is_cut || is_cut }
+            }
             None => around,
         });
     }
@@ -262,10 +248,7 @@ impl Page {
         self.know(attributes);
         self.folders = self.folders.saturating_add(1);
         self.folder_name.restart(limits::TAG_BYTES * 4);
-        let browsers = [
-            Attribute::PersonalToolbarFolder,
-            Attribute::UnfiledBookmarksFolder,
-        ];
+        let browsers = [Attribute::PersonalToolbarFolder, Attribute::UnfiledBookmarksFolder];
         self.folder_is_ours = !attributes.has_any(&browsers);
         self.next_folder = None;
         self.reading = Reading::FolderName;
@@ -284,11 +267,7 @@ impl Page {
 
     fn describe(&mut self) {
         self.finish_folder();
-        self.reading = if self.open.is_some() {
-            Reading::Note
-        } else {
-            Reading::Nothing
-        };
+        self.reading = if self.open.is_some() { Reading::Note } else { Reading::Nothing };
         self.place = Place::Aside;
     }
 
@@ -306,9 +285,7 @@ impl Page {
             return;
         }
         let value = |wanted| attributes.value(wanted);
-        let tags = value(Attribute::Tags)
-            .map(|tags| (tags.text().to_owned(), tags.is_cut()))
-            .unwrap_or_default();
+        let tags = value(Attribute::Tags).map(|tags| (tags.text().to_owned(), tags.is_cut())).unwrap_or_default();
         self.has_commas |= tags.0.contains(',');
         self.reading = Reading::Title;
         self.open = Some(Open {
@@ -321,8 +298,7 @@ impl Page {
             added_ms: value(Attribute::AddDate)
                 .or(value(Attribute::TimeAdded))
                 .and_then(|date| values::time_ms(date.text())),
-            private: value(Attribute::Private)
-                .and_then(|private| values::yes_or_no(private.text())),
+            private: value(Attribute::Private).and_then(|private| values::yes_or_no(private.text())),
         });
     }
 
@@ -363,28 +339,15 @@ impl Page {
         let mut candidates = Vec::with_capacity(self.links.len());
         let mut shortened = 0u32;
         let mut left = TAGS_BYTES;
-        let gap = if self.has_commas {
-            Gap::Comma
-        } else {
-            Gap::Space
-        };
+        let gap = if self.has_commas { Gap::Comma } else { Gap::Space };
         for link in self.links {
             let (tags, tags_are_cut) = values::tags(&link.own_tags, gap, &link.folders.tags);
             let size: usize = tags.iter().map(|tag| tag.len() + TAG_OVERHEAD).sum();
             left = left.checked_sub(size).ok_or(ImportError::TooManyTags)?;
             shortened += u32::from(link.is_cut || link.folders.is_cut || tags_are_cut);
-            candidates.push(Candidate {
-                tags,
-                ..link.candidate
-            });
+            candidates.push(Candidate { tags, ..link.candidate });
         }
         let (rejected, folders) = (self.rejected, self.folders);
-        Ok(Parsed {
-            format: Format::Netscape,
-            candidates,
-            rejected,
-            folders,
-            shortened,
-        })
+        Ok(Parsed { format: Format::Netscape, candidates, rejected, folders, shortened })
     }
 }

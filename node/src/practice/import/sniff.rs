@@ -45,22 +45,12 @@ pub(super) fn glance(bytes: &[u8]) -> Result<(), ImportError> {
     if UTF16_MARKS.iter().any(|mark| head.starts_with(mark)) {
         return refused(Found::Utf16);
     }
-    let head = head
-        .strip_prefix(UTF8_MARK)
-        .unwrap_or(head)
-        .trim_ascii_start();
+    let head = head.strip_prefix(UTF8_MARK).unwrap_or(head).trim_ascii_start();
     let Some(first) = head.first() else {
         let rest = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
-        return if rest.trim_ascii_start().is_empty() {
-            refused(Found::Nothing)
-        } else {
-            Ok(())
-        };
+        return if rest.trim_ascii_start().is_empty() { refused(Found::Nothing) } else { Ok(()) };
     };
-    if head
-        .iter()
-        .any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace() && *byte != 0x1b)
-    {
+    if head.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace() && *byte != 0x1b) {
         return refused(Found::Binary);
     }
     if matches!(first, b'{' | b'[') {

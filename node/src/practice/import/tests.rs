@@ -7,8 +7,7 @@ mod real;
 
 use super::*;
 
-const HEAD: &str =
-    "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n";
+const HEAD: &str = "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n";
 
 fn parsed(file: &str) -> Parsed {
     read(file.as_bytes(), None).unwrap_or_else(|error| panic!("{error}: {file}"))
@@ -17,11 +16,7 @@ fn parsed(file: &str) -> Parsed {
 /// The only candidate of a file with this list.
 fn only(list: &str) -> Candidate {
     let mut parsed = parsed(&format!("{HEAD}{list}"));
-    assert_eq!(
-        (parsed.candidates.len(), parsed.rejected.len()),
-        (1, 0),
-        "{list}"
-    );
+    assert_eq!((parsed.candidates.len(), parsed.rejected.len()), (1, 0), "{list}");
     parsed.candidates.remove(0)
 }
 
@@ -59,36 +54,20 @@ fn folders_are_tags_from_the_outermost_in() {
          <DT><H3>C/C++</H3><DL><p><DT><A HREF=\"https://b.example/\">b</A></DL><p>\n<DT><A HREF=\"https://c.example/\">c</A>\n</DL><p>\n\
          <DT><A HREF=\"https://d.example/\">d</A></DL>"
     ));
-    let tags: Vec<&[String]> = file
-        .candidates
-        .iter()
-        .map(|candidate| candidate.tags.as_slice())
-        .collect();
-    assert_eq!(
-        tags,
-        [
-            &["make", "Build-System"][..],
-            &["build-system", "c-c++"],
-            &["build-system"],
-            &[]
-        ]
-    );
+    let tags: Vec<&[String]> = file.candidates.iter().map(|candidate| candidate.tags.as_slice()).collect();
+    assert_eq!(tags, [&["make", "Build-System"][..], &["build-system", "c-c++"], &["build-system"], &[]]);
     assert_eq!(file.folders, 2);
 }
 
 #[test]
 fn a_folder_without_a_list_tags_nothing() {
-    let list =
-        "<DL><DT><H3>gone</H3><DT><HR><DL><DT><A HREF=\"https://a.example/\">a</A></DL></DL>";
+    let list = "<DL><DT><H3>gone</H3><DT><HR><DL><DT><A HREF=\"https://a.example/\">a</A></DL></DL>";
     assert_eq!(tags(list), [""; 0]);
 }
 
 #[test]
 fn a_browsers_own_folders_are_no_tags() {
-    for root in [
-        "PERSONAL_TOOLBAR_FOLDER=\"true\"",
-        "UNFILED_BOOKMARKS_FOLDER=\"true\"",
-    ] {
+    for root in ["PERSONAL_TOOLBAR_FOLDER=\"true\"", "UNFILED_BOOKMARKS_FOLDER=\"true\""] {
         let list = format!(
             "<DL><DT><H3 {root}>Bookmarks bar</H3><DL><DT><H3>Mine</H3><DL><DT><A HREF=\"https://a.example/\">a</A></DL></DL></DL>"
         );
@@ -98,20 +77,10 @@ fn a_browsers_own_folders_are_no_tags() {
 
 #[test]
 fn tags_are_apart_by_commas_unless_the_file_has_none() {
-    let link = |name: &str, tags: &str| {
-        format!("<DT><A HREF=\"https://{name}.example/\" TAGS=\"{tags}\">x</A>\n")
-    };
-    let file = parsed(&format!(
-        "{HEAD}{}{}",
-        link("a", "public hello"),
-        link("b", "world")
-    ));
+    let link = |name: &str, tags: &str| format!("<DT><A HREF=\"https://{name}.example/\" TAGS=\"{tags}\">x</A>\n");
+    let file = parsed(&format!("{HEAD}{}{}", link("a", "public hello"), link("b", "world")));
     assert_eq!(file.candidates[0].tags, ["public", "hello"]);
-    let file = parsed(&format!(
-        "{HEAD}{}{}",
-        link("a", "machine learning"),
-        link("b", "x,y")
-    ));
+    let file = parsed(&format!("{HEAD}{}{}", link("a", "machine learning"), link("b", "x,y")));
     assert_eq!(file.candidates[0].tags, ["machine-learning"]);
 }
 
@@ -121,18 +90,8 @@ fn what_is_not_closed_ends_where_the_next_begins() {
         "{HEAD}<DL>\n<DT><H3>one\n<DL>\n<DT><A HREF=\"https://a.example/\">a\n<DD>note of a\n<A HREF=\"https://b.example/\" ADD_DATE=\"5\">b\n\
          <DT><A HREF=\"https://c.example/\">c<HR>not c<DD>nobody's\n</DL>\n<DT><A HREF=\"https://d.example/\">d"
     ));
-    let seen: Vec<_> = file
-        .candidates
-        .iter()
-        .map(|c| {
-            (
-                c.line,
-                c.title.as_deref(),
-                c.note.as_deref(),
-                c.tags.join(" "),
-            )
-        })
-        .collect();
+    let seen: Vec<_> =
+        file.candidates.iter().map(|c| (c.line, c.title.as_deref(), c.note.as_deref(), c.tags.join(" "))).collect();
     let one = || "one".to_owned();
     assert_eq!(
         seen,
@@ -190,11 +149,7 @@ fn every_rejected_link_is_listed_with_line_and_reason() {
          <DT><A HREF=\"\">e</A>\n<DT><A HREF=\"?lY47tw\">r</A>\n<DT><A HREF=\"https://{}\">l</A>\n<DT><A HREF=\"https://a:b@c.example/\">c</A>\n</DL>",
         "a".repeat(100_000)
     ));
-    let listed: Vec<(u32, &str)> = file
-        .rejected
-        .iter()
-        .map(|link| (link.line, link.reason.name()))
-        .collect();
+    let listed: Vec<(u32, &str)> = file.rejected.iter().map(|link| (link.line, link.reason.name())).collect();
     assert_eq!(
         listed,
         [
@@ -207,10 +162,7 @@ fn every_rejected_link_is_listed_with_line_and_reason() {
             (11, "credentials"),
         ]
     );
-    assert_eq!(
-        file.rejected[5].reason,
-        AddressRefusal::TooLong { bytes: 100_008 }.into()
-    );
+    assert_eq!(file.rejected[5].reason, AddressRefusal::TooLong { bytes: 100_008 }.into());
     assert_eq!(file.candidates, []);
 }
 
@@ -227,9 +179,7 @@ fn what_does_not_fit_an_item_is_cut_and_counted() {
         "z".repeat(limits::TAG_BYTES + 1),
         "F".repeat(limits::TAG_BYTES + 1),
     ));
-    let [a, b, c, d, e, f] = file.candidates.as_slice() else {
-        panic!("six links")
-    };
+    let [a, b, c, d, e, f] = file.candidates.as_slice() else { panic!("six links") };
     assert_eq!(a.tags, many[..limits::TAGS]);
     assert_eq!(b.title.as_ref().map(String::len), Some(limits::TITLE_BYTES));
     assert_eq!(c.note.as_ref().map(String::len), Some(NOTE_BYTES));
@@ -241,20 +191,12 @@ fn what_does_not_fit_an_item_is_cut_and_counted() {
 
 #[test]
 fn old_encodings_give_the_same_words() {
-    let file = |head: &str| {
-        format!("{head}{HEAD}<DT><A HREF=\"https://a.example/\">caf\u{e9} na\u{ef}ve</A>")
-    };
+    let file = |head: &str| format!("{head}{HEAD}<DT><A HREF=\"https://a.example/\">caf\u{e9} na\u{ef}ve</A>");
     let with_mark = parsed(&file("\u{feff}"));
-    let western: Vec<u8> = file("")
-        .chars()
-        .map(|c| u8::try_from(u32::from(c)).expect("below 256"))
-        .collect();
+    let western: Vec<u8> = file("").chars().map(|c| u8::try_from(u32::from(c)).expect("below 256")).collect();
     let western = read(&western, None).expect("it is a bookmark file");
     assert_eq!(with_mark, western);
-    assert_eq!(
-        western.candidates[0].title.as_deref(),
-        Some("caf\u{e9} na\u{ef}ve")
-    );
+    assert_eq!(western.candidates[0].title.as_deref(), Some("caf\u{e9} na\u{ef}ve"));
     let returns = parsed(&file("").replace('\n', "\r"));
     assert_eq!(returns, western);
 }
@@ -279,64 +221,32 @@ fn what_is_no_bookmark_file_is_refused_by_what_it_is() {
         ("\u{feff} \n", Found::Nothing),
         ("{\"roots\":{}}", Found::Json),
         ("[{\"href\":\"https://a.example/\"}]", Found::Json),
-        (
-            "title,url,time_added\na,https://a.example/,5\n",
-            Found::Table,
-        ),
+        ("title,url,time_added\na,https://a.example/,5\n", Found::Table),
         ("https://a.example/\nhttps://b.example/\n", Found::Text),
         ("PK\u{3}\u{4}\u{0}<DT>", Found::Binary),
-        (
-            "<!DOCTYPE html><p><a href=https://a.example/>a</a>",
-            Found::Markup,
-        ),
-        (
-            "<html><div><dl><dt><a href=https://a.example/>a</a></dl>",
-            Found::Markup,
-        ),
-        (
-            "<?xml version=\"1.0\"?><opml><body><outline xmlUrl=\"https://a.example/\"/></body></opml>",
-            Found::Markup,
-        ),
+        ("<!DOCTYPE html><p><a href=https://a.example/>a</a>", Found::Markup),
+        ("<html><div><dl><dt><a href=https://a.example/>a</a></dl>", Found::Markup),
+        ("<?xml version=\"1.0\"?><opml><body><outline xmlUrl=\"https://a.example/\"/></body></opml>", Found::Markup),
     ] {
         let error = read(file.as_bytes(), None).expect_err(file);
         assert_eq!(error, ImportError::Unrecognised { found }, "{file:?}");
     }
-    let utf16: Vec<u8> = [0xfeff]
-        .into_iter()
-        .chain(HEAD.encode_utf16())
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    assert_eq!(
-        read(&utf16, None),
-        Err(ImportError::Unrecognised {
-            found: Found::Utf16
-        })
-    );
+    let utf16: Vec<u8> = [0xfeff].into_iter().chain(HEAD.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    assert_eq!(read(&utf16, None), Err(ImportError::Unrecognised { found: Found::Utf16 }));
 }
 
 #[test]
 fn a_bookmark_file_without_a_link_is_empty() {
     assert_eq!(refused(HEAD), "no_bookmarks");
-    assert_eq!(
-        refused(&format!(
-            "{HEAD}<DL><p><DT><H3>a</H3><DL><p></DL><p></DL><p>"
-        )),
-        "no_bookmarks"
-    );
+    assert_eq!(refused(&format!("{HEAD}<DL><p><DT><H3>a</H3><DL><p></DL><p></DL><p>")), "no_bookmarks");
 }
 
 #[test]
 fn a_page_is_read_if_somebody_says_that_it_is_a_bookmark_file() {
     let page = b"<div><a href=https://a.example/>a</a></div>";
     assert!(read(page, None).is_err());
-    assert_eq!(
-        read(page, Some(Format::Netscape)).map(|parsed| parsed.candidates.len()),
-        Ok(1)
-    );
-    assert_eq!(
-        read(b"{}", Some(Format::Netscape)).map_err(|error| error.name()),
-        Err("unrecognised_file")
-    );
+    assert_eq!(read(page, Some(Format::Netscape)).map(|parsed| parsed.candidates.len()), Ok(1));
+    assert_eq!(read(b"{}", Some(Format::Netscape)).map_err(|error| error.name()), Err("unrecognised_file"));
 }
 
 #[test]
@@ -357,10 +267,7 @@ fn links_of_one_resource_are_merged_into_the_first() {
         private: Some(true),
     };
     assert_eq!(candidates[0], expected);
-    assert_eq!(
-        (candidates.len(), candidates[1].url.as_str()),
-        (2, "https://b.example/")
-    );
+    assert_eq!((candidates.len(), candidates[1].url.as_str()), (2, "https://b.example/"));
 }
 
 #[test]
@@ -368,9 +275,6 @@ fn formats_are_known_by_their_names() {
     for format in Format::ALL {
         assert_eq!(format.to_string().parse(), Ok(*format));
     }
-    let unknown = "netscap"
-        .parse::<Format>()
-        .expect_err("it is misspelled")
-        .to_string();
+    let unknown = "netscap".parse::<Format>().expect_err("it is misspelled").to_string();
     assert_eq!(unknown, "no format is called netscap; there is netscape");
 }

@@ -28,11 +28,7 @@ pub(super) struct Bounded {
 impl Bounded {
     /// Holds `most` bytes.
     pub(super) fn new(most: usize) -> Self {
-        Bounded {
-            bytes: Vec::new(),
-            most,
-            given: 0,
-        }
+        Bounded { bytes: Vec::new(), most, given: 0 }
     }
 
     /// Holds a line or text of which `most` bytes will be kept.
@@ -52,8 +48,7 @@ impl Bounded {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let left = self.most - self.bytes.len();
         self.given = self.given.saturating_add(bytes.len());
-        self.bytes
-            .extend_from_slice(&bytes[..bytes.len().min(left)]);
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(left)]);
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -91,39 +86,24 @@ pub(super) struct Fitted {
 
 /// One line: white space of any kind and length is one space.
 pub(super) fn title(words: &Bounded) -> Fitted {
-    let line = words
-        .text()
-        .split(|c: char| c.is_whitespace() || c.is_control());
+    let line = words.text().split(|c: char| c.is_whitespace() || c.is_control());
     let line: Vec<&str> = line.filter(|word| !word.is_empty()).collect();
     let mut line: String = line.join(" ").nfc().collect();
     let is_cut = cut(&mut line, limits::TITLE_BYTES) || words.is_cut();
     line.truncate(line.trim_end().len());
-    Fitted {
-        text: (!line.is_empty()).then_some(line),
-        is_cut,
-    }
+    Fitted { text: (!line.is_empty()).then_some(line), is_cut }
 }
 
 /// A text: its lines stay, with what they are indented by.
 pub(super) fn note(words: &Bounded, most: usize) -> Fitted {
-    let kept = words
-        .text()
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
+    let kept = words.text().chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t'));
     let text: String = kept.nfc().collect();
-    let first_line = text
-        .find(|c: char| !c.is_whitespace())
-        .unwrap_or(text.len());
-    let start = text[..first_line]
-        .rfind('\n')
-        .map_or(first_line, |feed| feed + 1);
+    let first_line = text.find(|c: char| !c.is_whitespace()).unwrap_or(text.len());
+    let start = text[..first_line].rfind('\n').map_or(first_line, |feed| feed + 1);
     let mut text = text[start..].trim_end().to_owned();
     let is_cut = cut(&mut text, most) || words.is_cut();
     text.truncate(text.trim_end().len());
-    Fitted {
-        text: (!text.is_empty()).then_some(text),
-        is_cut,
-    }
+    Fitted { text: (!text.is_empty()).then_some(text), is_cut }
 }
 
 /// A tag as its owner typed it.
@@ -135,25 +115,15 @@ pub(super) fn tag(typed: &str) -> Fitted {
 pub(super) fn folder_tag(name: &Bounded) -> Fitted {
     let plain = name.text().to_lowercase().replace(['/', ','], " ");
     let Fitted { text, is_cut } = path(&plain, limits::TAG_BYTES);
-    Fitted {
-        text,
-        is_cut: is_cut || name.is_cut(),
-    }
+    Fitted { text, is_cut: is_cut || name.is_cut() }
 }
 
 fn path(typed: &str, most: usize) -> Fitted {
-    let parts: Vec<String> = typed
-        .split('/')
-        .map(part)
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<String> = typed.split('/').map(part).filter(|part| !part.is_empty()).collect();
     let mut tag: String = parts.join("/").nfc().collect();
     let is_cut = cut(&mut tag, most);
     tag.truncate(tag.trim_end_matches(['-', '/']).len());
-    Fitted {
-        text: (!tag.is_empty()).then_some(tag),
-        is_cut,
-    }
+    Fitted { text: (!tag.is_empty()).then_some(tag), is_cut }
 }
 
 /// The words of a part with `-` between them; dashes that stand alone join like white space.
@@ -187,43 +157,22 @@ mod tests {
     }
 
     fn whole(text: &str) -> Fitted {
-        Fitted {
-            text: Some(text.to_owned()),
-            is_cut: false,
-        }
+        Fitted { text: Some(text.to_owned()), is_cut: false }
     }
 
     #[test]
     fn a_title_is_one_line_of_nfc() {
-        assert_eq!(
-            title(&words(" a \n\tb\u{a0}\u{0}c\u{7f} cafe\u{301} ")),
-            whole("a b c caf\u{e9}")
-        );
-        assert_eq!(
-            title(&words(" \n ")),
-            Fitted {
-                text: None,
-                is_cut: false
-            }
-        );
+        assert_eq!(title(&words(" a \n\tb\u{a0}\u{0}c\u{7f} cafe\u{301} ")), whole("a b c caf\u{e9}"));
+        assert_eq!(title(&words(" \n ")), Fitted { text: None, is_cut: false });
     }
 
     #[test]
     fn a_title_is_cut_where_a_character_ends() {
         let fits = "x".repeat(limits::TITLE_BYTES);
         assert_eq!(title(&words(&fits)), whole(&fits));
-        let long = title(&words(&format!(
-            "x{}",
-            "\u{e9}".repeat(limits::TITLE_BYTES)
-        )));
+        let long = title(&words(&format!("x{}", "\u{e9}".repeat(limits::TITLE_BYTES))));
         let kept = format!("x{}", "\u{e9}".repeat((limits::TITLE_BYTES - 1) / 2));
-        assert_eq!(
-            long,
-            Fitted {
-                text: Some(kept),
-                is_cut: true
-            }
-        );
+        assert_eq!(long, Fitted { text: Some(kept), is_cut: true });
     }
 
     #[test]
@@ -231,13 +180,7 @@ mod tests {
         let text = "\n\n  - a\n    - b\u{8}\n\n\tc  \n\n";
         assert_eq!(note(&words(text), 100), whole("  - a\n    - b\n\n\tc"));
         assert_eq!(note(&words("  a\n b"), 100), whole("a\n b"));
-        assert_eq!(
-            note(&words("abc def"), 4),
-            Fitted {
-                text: Some("abc".to_owned()),
-                is_cut: true
-            }
-        );
+        assert_eq!(note(&words("abc def"), 4), Fitted { text: Some("abc".to_owned()), is_cut: true });
     }
 
     #[test]
@@ -262,24 +205,16 @@ mod tests {
     fn a_tag_is_as_long_as_the_bound_and_no_longer() {
         let fits = "t".repeat(limits::TAG_BYTES);
         assert_eq!(tag(&fits), whole(&fits));
-        assert_eq!(
-            tag(&format!("{fits}t")),
-            Fitted {
-                text: Some(fits.clone()),
-                is_cut: true
-            }
-        );
+        assert_eq!(tag(&format!("{fits}t")), Fitted { text: Some(fits.clone()), is_cut: true });
         let (start, _) = fits.split_at(limits::TAG_BYTES - 1);
         assert_eq!(tag(&format!("{start} end")).text.as_deref(), Some(start));
     }
 
     #[test]
     fn a_folder_is_a_slug() {
-        for (name, slug) in [
-            ("Build system", "build-system"),
-            ("TCP/IP, UDP", "tcp-ip-udp"),
-            ("\u{c9}t\u{e9}", "\u{e9}t\u{e9}"),
-        ] {
+        for (name, slug) in
+            [("Build system", "build-system"), ("TCP/IP, UDP", "tcp-ip-udp"), ("\u{c9}t\u{e9}", "\u{e9}t\u{e9}")]
+        {
             assert_eq!(folder_tag(&words(name)), whole(slug));
         }
     }
@@ -290,9 +225,6 @@ mod tests {
         words.push("ab\u{e9}".as_bytes());
         assert!(!words.is_cut());
         words.push("\u{e9}".as_bytes());
-        assert_eq!(
-            (words.text(), words.is_cut(), words.bytes().len()),
-            ("ab\u{e9}", true, 5)
-        );
+        assert_eq!((words.text(), words.is_cut(), words.bytes().len()), ("ab\u{e9}", true, 5));
     }
 }

@@ -56,18 +56,12 @@ impl Attribute {
         (b"private", Attribute::Private),
         (b"description", Attribute::Description),
         (b"personal_toolbar_folder", Attribute::PersonalToolbarFolder),
-        (
-            b"unfiled_bookmarks_folder",
-            Attribute::UnfiledBookmarksFolder,
-        ),
+        (b"unfiled_bookmarks_folder", Attribute::UnfiledBookmarksFolder),
         (b"folded", Attribute::Folded),
     ];
 
     fn of(name: &[u8]) -> Option<Attribute> {
-        Attribute::ALL
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, attribute)| *attribute)
+        Attribute::ALL.iter().find(|(known, _)| *known == name).map(|(_, attribute)| *attribute)
     }
 
     fn most(self) -> usize {
@@ -86,16 +80,11 @@ pub(super) struct Attributes(Vec<(Attribute, Bounded)>);
 
 impl Attributes {
     pub(super) fn value(&self, wanted: Attribute) -> Option<&Bounded> {
-        self.0
-            .iter()
-            .find(|(attribute, _)| *attribute == wanted)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(attribute, _)| *attribute == wanted).map(|(_, value)| value)
     }
 
     pub(super) fn has_any(&self, wanted: &[Attribute]) -> bool {
-        self.0
-            .iter()
-            .any(|(attribute, _)| wanted.contains(attribute))
+        self.0.iter().any(|(attribute, _)| wanted.contains(attribute))
     }
 }
 
@@ -173,12 +162,9 @@ impl<L> Tokens<'_, L> {
             return;
         }
         self.attribute = Named::None;
-        let known =
-            Attribute::of(self.attribute_name.bytes()).filter(|_| !self.attribute_name.is_cut());
+        let known = Attribute::of(self.attribute_name.bytes()).filter(|_| !self.attribute_name.is_cut());
         if let Some(attribute) = known.filter(|known| self.attributes.value(*known).is_none()) {
-            self.attributes
-                .0
-                .push((attribute, Bounded::new(attribute.most())));
+            self.attributes.0.push((attribute, Bounded::new(attribute.most())));
             self.attribute = Named::Last;
         }
     }
@@ -240,10 +226,7 @@ impl<L: Listener> Emitter for Tokens<'_, L> {
         self.know_attribute();
         if !self.name.is_cut() {
             match self.tag {
-                Tag::Start => {
-                    self.listener
-                        .start(self.name.bytes(), &self.attributes, self.tag_line)
-                }
+                Tag::Start => self.listener.start(self.name.bytes(), &self.attributes, self.tag_line),
                 Tag::End => self.listener.end(self.name.bytes()),
                 Tag::None => {}
             }
@@ -295,8 +278,7 @@ mod tests {
     impl Listener for Last {
         fn doctype(&mut self, _: &[u8]) {}
         fn start(&mut self, name: &[u8], attributes: &Attributes, line: u32) {
-            let held =
-                |(attribute, value): &(Attribute, Bounded)| (*attribute, value.text().to_owned());
+            let held = |(attribute, value): &(Attribute, Bounded)| (*attribute, value.text().to_owned());
             self.attributes = attributes.0.iter().map(held).collect();
             (self.name, self.line, self.tags) = (name.to_vec(), line, self.tags + 1);
         }
@@ -313,25 +295,14 @@ mod tests {
         let file = b"\n<A\nHREF=a&amp;b href='c' ICON=\"d\" Folded TAGS=\"\">x";
         assert_eq!(tell(file, &mut last), Ok(()));
         assert_eq!((last.name.as_slice(), last.line), (&b"a"[..], 2));
-        let held = [
-            (Attribute::Href, "a&b"),
-            (Attribute::Folded, ""),
-            (Attribute::Tags, ""),
-        ];
-        assert_eq!(
-            last.attributes,
-            held.map(|(attribute, value)| (attribute, value.to_owned()))
-        );
+        let held = [(Attribute::Href, "a&b"), (Attribute::Folded, ""), (Attribute::Tags, "")];
+        assert_eq!(last.attributes, held.map(|(attribute, value)| (attribute, value.to_owned())));
     }
 
     #[test]
     fn nothing_is_held_of_names_that_mean_nothing() {
         let mut last = Last::default();
-        let file = format!(
-            "<{}><p {}=x>",
-            "a".repeat(NAME_BYTES + 1),
-            "href".repeat(NAME_BYTES)
-        );
+        let file = format!("<{}><p {}=x>", "a".repeat(NAME_BYTES + 1), "href".repeat(NAME_BYTES));
         assert_eq!(tell(file.as_bytes(), &mut last), Ok(()));
         assert_eq!((last.tags, last.attributes.len()), (1, 0));
     }

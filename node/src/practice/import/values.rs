@@ -25,10 +25,7 @@ pub(super) enum Gap {
 pub(super) fn accept(address: Option<&Bounded>) -> Result<String, Reason> {
     let address = address.ok_or(Reason::NoAddress)?;
     if address.is_cut() {
-        return Err(AddressRefusal::TooLong {
-            bytes: address.given(),
-        }
-        .into());
+        return Err(AddressRefusal::TooLong { bytes: address.given() }.into());
     }
     let address = address.text().trim_ascii();
     url::check(address)?;
@@ -51,10 +48,7 @@ pub(super) fn tags(own: &str, gap: Gap, folders: &[Rc<str>]) -> (Vec<String>, bo
         tag.text
     });
     let own: Vec<String> = own.flatten().collect();
-    for tag in own
-        .into_iter()
-        .chain(folders.iter().map(|tag| tag.to_string()))
-    {
+    for tag in own.into_iter().chain(folders.iter().map(|tag| tag.to_string())) {
         // A folder's tag is in lower case; beside the same in other letters it says nothing.
         if !seen.insert(tag.to_lowercase()) {
             continue;

@@ -40,9 +40,28 @@ pub(crate) struct Changed {
 
 /// The names of all ways.
 pub(crate) const HOW: [&str; 22] = [
-    "flip a bit", "flip some bits", "truncate", "extend", "cut out", "put in", "overwrite", "splice", "stretch a head", "indefinite", "pieces",
-    "swap fields", "double a field", "drop a field", "tag", "other integer", "as a float", "as text or bytes", "null", "borrow a value",
-    "other signatures", "negative",
+    "flip a bit",
+    "flip some bits",
+    "truncate",
+    "extend",
+    "cut out",
+    "put in",
+    "overwrite",
+    "splice",
+    "stretch a head",
+    "indefinite",
+    "pieces",
+    "swap fields",
+    "double a field",
+    "drop a field",
+    "tag",
+    "other integer",
+    "as a float",
+    "as text or bytes",
+    "null",
+    "borrow a value",
+    "other signatures",
+    "negative",
 ];
 
 /// The number of ways that look at single bytes.

@@ -21,7 +21,12 @@ pub(super) fn file() -> File {
                  is what DeriveKeyPair of RFC 9180 makes the ephemeral key from. `refused_*` do not open.";
     let mut file = File::new("epochs", "epochs.md", about);
     let w = &*WORLD;
-    file.accept("the blob of the garden's first epoch", "epoch_blob", &encode(&w.blob), object! { "commit": hex(w.epoch.commit()) });
+    file.accept(
+        "the blob of the garden's first epoch",
+        "epoch_blob",
+        &encode(&w.blob),
+        object! { "commit": hex(w.epoch.commit()) },
+    );
     file.accept("an empty blob", "epoch_blob", &[0x80], Json::Null);
     let triple = parse(&encode(&w.blob)).elements()[0].clone();
     let with = |at: usize, node: Node| {
@@ -30,13 +35,21 @@ pub(super) fn file() -> File {
         Node::Array(vec![triple]).write()
     };
     file.refuse("a blob with a tag of 7 bytes", "epoch_blob", &with(0, Node::Bytes(vec![0; 7])), "wrong_shape");
-    file.refuse("a blob with a ciphertext of 47 bytes", "epoch_blob", &with(2, Node::Bytes(vec![0; 47])), "wrong_shape");
+    file.refuse(
+        "a blob with a ciphertext of 47 bytes",
+        "epoch_blob",
+        &with(2, Node::Bytes(vec![0; 47])),
+        "wrong_shape",
+    );
     file.more.push(("keys", Json::List([[0; 32], [0x41; 32], [0xff; 32]].map(key).to_vec())));
     file.more.push(("seals", Json::List(seals())));
     file.more.push(("refused_seals", Json::List(refused_seals())));
     file.more.push(("sealed_keys", Json::List(sealed_keys())));
     file.more.push(("refused_sealed_keys", Json::List(refused_sealed_keys())));
-    assert_eq!(blob_hash(&w.blob).0, hearth_protocol::id::hash(hearth_protocol::id::Context::EPOCH_BLOB, &encode(&w.blob)));
+    assert_eq!(
+        blob_hash(&w.blob).0,
+        hearth_protocol::id::hash(hearth_protocol::id::Context::EPOCH_BLOB, &encode(&w.blob))
+    );
     file
 }
 
@@ -48,8 +61,11 @@ fn key(bytes: [u8; 32]) -> Json {
 fn seals() -> Vec<Json> {
     let key = EpochKey::new([0x41; 32]);
     let topic = key.topic();
-    let cases: [(&str, &[u8], &[u8]); 3] =
-        [("nothing", b"", b""), ("a text", b"hearth", b""), ("a text as gossip: the topic is associated data", b"hearth", topic.as_bytes())];
+    let cases: [(&str, &[u8], &[u8]); 3] = [
+        ("nothing", b"", b""),
+        ("a text", b"hearth", b""),
+        ("a text as gossip: the topic is associated data", b"hearth", topic.as_bytes()),
+    ];
     let seal = |(name, plaintext, aad): (&'static str, &[u8], &[u8])| {
         let sealed = key.seal(plaintext, aad);
         object! { "name": name, "key": hex(key.as_bytes()), "plaintext": hex(plaintext), "aad": hex(aad), "sealed": hex(sealed) }
@@ -86,7 +102,8 @@ fn refused_seals() -> Vec<Json> {
 /// One epoch key sealed to one device: what goes in, and what comes out.
 fn sealed(name: &'static str, to: &Actor, key: &EpochKey, info: &[u8], seed: [u8; 32]) -> (Json, SealedKey) {
     let ikm: [u8; 32] = Random::new(&seed).bytes();
-    let sealed = seal_to(to.device.public(), &to.sealing.public(), key, info, &mut Random::new(&seed)).expect("a usable key");
+    let sealed =
+        seal_to(to.device.public(), &to.sealing.public(), key, info, &mut Random::new(&seed)).expect("a usable key");
     let told = object! {
         "name": name,
         "device": hex(to.device.public().0),
@@ -106,7 +123,8 @@ fn sealed_keys() -> Vec<Json> {
     let (first, made) = sealed("the garden's first key, to alice", &w.alice, &w.epoch, &genesis, SEALING_SEED);
     assert_eq!(Some(&made), w.blob.first(), "the blob holds what is told here");
     let two = sealing_info(w.garden.id(), &[OpId::new([1; 32]), OpId::new([2; 32])]);
-    let (second, _) = sealed("another key, to bob, on two parents", &w.bob, &EpochKey::new([0x42; 32]), &two, [0x62; 32]);
+    let (second, _) =
+        sealed("another key, to bob, on two parents", &w.bob, &EpochKey::new([0x42; 32]), &two, [0x62; 32]);
     vec![first, second]
 }
 

@@ -36,7 +36,11 @@ pub(super) fn file() -> File {
     };
     accept("garden: one founder", &w.garden, &[&w.alice]);
     accept("library: one founder", &w.library, &[&w.dave]);
-    accept("orchard: ROOT is two of three, it follows the garden and is a part of it", &w.orchard, &[&w.alice, &w.bob, &w.carol]);
+    accept(
+        "orchard: ROOT is two of three, it follows the garden and is a part of it",
+        &w.orchard,
+        &[&w.alice, &w.bob, &w.carol],
+    );
     refused_fields(&mut file);
     refused_founders(&mut file);
     refused_signers(&mut file);
@@ -80,20 +84,40 @@ fn refused_founders(file: &mut File) {
     let alike = Genesis { founders: list([&good.founders[..2], &good.founders[..1]].concat()), ..good.clone() };
     refuse("one founder twice", &alike, &seeds[..2], "wrong_signer");
     let mut record: PersonRecord = w.carol.record();
-    let third = w.carol.ladder.certify(0, w.carol_anew.device.public(), w.carol_anew.sealing.public(), hearth_protocol::person::Caps::ALL, BEGIN);
+    let third = w.carol.ladder.certify(
+        0,
+        w.carol_anew.device.public(),
+        w.carol_anew.sealing.public(),
+        hearth_protocol::person::Caps::ALL,
+        BEGIN,
+    );
     record.devices = list([&record.devices[..], &[third.signed]].concat());
     let founders = [&good.founders[..2], &[Founder(record, text("carol"))]].concat();
-    refuse("a founder with three device certificates", &Genesis { founders: list(founders), ..good }, &seeds, "bad_field");
+    refuse(
+        "a founder with three device certificates",
+        &Genesis { founders: list(founders), ..good },
+        &seeds,
+        "bad_field",
+    );
 }
 
 fn refused_signers(file: &mut File) {
     let w = &*WORLD;
     let payload = w.orchard.log.community().signed.payload.as_slice();
     let [alice, bob, carol, eve] = [&w.alice, &w.bob, &w.carol, &w.eve].map(|a| a.device_seed);
-    let mut refuse = |name: &'static str, signed: &Signed, refusal: &str| file.refuse(name, "genesis", &signed.to_bytes(), refusal);
+    let mut refuse =
+        |name: &'static str, signed: &Signed, refusal: &str| file.refuse(name, "genesis", &signed.to_bytes(), refusal);
     refuse("one founder has not signed", &signed_by(&[alice, bob], Context::COMMUNITY, payload), "wrong_signer");
-    refuse("somebody else has signed in place of one", &signed_by(&[alice, bob, eve], Context::COMMUNITY, payload), "wrong_signer");
-    refuse("somebody else has signed too", &signed_by(&[alice, bob, carol, eve], Context::COMMUNITY, payload), "wrong_signer");
+    refuse(
+        "somebody else has signed in place of one",
+        &signed_by(&[alice, bob, eve], Context::COMMUNITY, payload),
+        "wrong_signer",
+    );
+    refuse(
+        "somebody else has signed too",
+        &signed_by(&[alice, bob, carol, eve], Context::COMMUNITY, payload),
+        "wrong_signer",
+    );
     refuse("signed as an operation", &signed_by(&[alice, bob, carol], Context::OP, payload), "bad_signature");
     let mut swapped = signed_by(&[alice, bob, carol], Context::COMMUNITY, payload);
     let mut signatures = swapped.signatures.to_vec();
@@ -101,7 +125,11 @@ fn refused_signers(file: &mut File) {
     swapped.signatures = list(signatures);
     refuse("the signatures out of the order of their keys", &swapped, "bad_signature");
     let recovery = hearth_protocol::id::hash(Context::RECOVERY_SK, &w.alice.entropy);
-    refuse("signed by the recovery certificate's key, which may sign nothing", &signed_by(&[recovery, bob, carol], Context::COMMUNITY, payload), "wrong_signer");
+    refuse(
+        "signed by the recovery certificate's key, which may sign nothing",
+        &signed_by(&[recovery, bob, carol], Context::COMMUNITY, payload),
+        "wrong_signer",
+    );
     let none = Node::Array(vec![Node::Bytes(payload.to_vec()), Node::Array(Vec::new())]).write();
     file.refuse("no signature", "genesis", &none, "wrong_shape");
     let bare = parse(payload).write();

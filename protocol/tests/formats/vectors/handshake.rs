@@ -37,7 +37,10 @@ pub(super) fn file() -> File {
     let garden = w.garden.id();
     let tag = |byte: u8| hex(&hash_all(Context::HELLO_TAG, &[w.epoch.as_bytes(), &t, &[byte]])[..16]);
     for (byte, speaker) in [(0, Speaker::Asker), (1, Speaker::Answerer)] {
-        assert_eq!(transcript.tag(&w.epoch, speaker).0, hash_all(Context::HELLO_TAG, &[w.epoch.as_bytes(), &t, &[byte]])[..16]);
+        assert_eq!(
+            transcript.tag(&w.epoch, speaker).0,
+            hash_all(Context::HELLO_TAG, &[w.epoch.as_bytes(), &t, &[byte]])[..16]
+        );
     }
     let connection = object! {
         "asker": hex(ASKER.0),
@@ -66,13 +69,30 @@ pub(crate) fn proved(t: &[u8; 32], direction: u8) -> Vec<u8> {
 
 fn proofs(file: &mut File, t: &[u8; 32]) {
     let w = &*WORLD;
-    for (byte, name, actor) in [(0, "bob proves himself as the asker", &w.bob), (1, "alice proves herself as the answerer", &w.alice)] {
+    for (byte, name, actor) in
+        [(0, "bob proves himself as the asker", &w.bob), (1, "alice proves herself as the answerer", &w.alice)]
+    {
         let (device, signature) = sign(&actor.device_seed, Context::AUTH, &proved(t, byte));
         let proof = encode(&Proof { person: actor.id(), device, signature });
-        file.accept(name, "proof", &proof, object! { "device_seed": hex(actor.device_seed), "signed": hex(proved(t, byte)) });
+        file.accept(
+            name,
+            "proof",
+            &proof,
+            object! { "device_seed": hex(actor.device_seed), "signed": hex(proved(t, byte)) },
+        );
         if byte == 0 {
-            file.refuse("a proof with a signature of 63 bytes", "proof", &replaced(&proof, 2, Node::Bytes(vec![0; 63])), "wrong_shape");
-            file.refuse("a proof with a number that is not the shortest", "proof", &[&[0x98, 0x03], &proof[1..]].concat(), "not_shortest");
+            file.refuse(
+                "a proof with a signature of 63 bytes",
+                "proof",
+                &replaced(&proof, 2, Node::Bytes(vec![0; 63])),
+                "wrong_shape",
+            );
+            file.refuse(
+                "a proof with a number that is not the shortest",
+                "proof",
+                &[&[0x98, 0x03], &proof[1..]].concat(),
+                "not_shortest",
+            );
         }
     }
 }

@@ -33,7 +33,12 @@ pub(super) fn file() -> File {
         };
         file.accept(actor.name, "person", &record.to_bytes(), inputs);
     }
-    file.accept("the inception of alice", "inception", &hearth_protocol::encoding::encode(&w.alice.ladder.inception()), Json::Null);
+    file.accept(
+        "the inception of alice",
+        "inception",
+        &hearth_protocol::encoding::encode(&w.alice.ladder.inception()),
+        Json::Null,
+    );
     parts(&mut file);
     refused(&mut file);
     refused_records(&mut file);
@@ -93,20 +98,36 @@ fn refused(file: &mut File) {
     let (carol, eve) = (&WORLD.carol, &WORLD.eve);
     let key = carol.ladder.key(0);
     let reveal = Reveal::seal(carol.id(), 0, &key).value.to_canonical();
-    let cert = carol.ladder.certify(0, carol.device.public(), carol.sealing.public(), Caps::ALL, BEGIN).value.to_canonical();
+    let cert =
+        carol.ladder.certify(0, carol.device.public(), carol.sealing.public(), Caps::ALL, BEGIN).value.to_canonical();
     let by = |context, payload: &[u8]| signed_by(&[*key.seed()], context, payload).to_bytes();
     let bad = |at, node| by(Context::REVEAL, &replaced(&reveal, at, node));
     file.refuse("a reveal of rung 8", "reveal", &bad(2, Node::Uint(8)), "bad_field");
     file.refuse("a reveal of version 2", "reveal", &bad(0, Node::Uint(2)), "wrong_shape");
-    file.refuse("a reveal with a number that is not the shortest", "reveal", &bad(2, Node::Raw(vec![0x18, 0x00])), "not_shortest");
+    file.refuse(
+        "a reveal with a number that is not the shortest",
+        "reveal",
+        &bad(2, Node::Raw(vec![0x18, 0x00])),
+        "not_shortest",
+    );
     let other = signed_by(&[*eve.ladder.key(0).seed()], Context::REVEAL, &reveal).to_bytes();
     file.refuse("a reveal that another key signs", "reveal", &other, "wrong_signer");
     let confused = by(Context::DEVICE, &reveal);
     file.refuse("a reveal signed as a device certificate", "reveal", &confused, "bad_signature");
     let bad = |at, node| by(Context::DEVICE, &replaced(&cert, at, node));
     file.refuse("a device certificate with the bit 4", "device", &bad(5, Node::Uint(4)), "bad_field");
-    file.refuse("a device certificate of the year 10000", "device", &bad(6, Node::Uint(253_402_300_800_000)), "wrong_shape");
-    file.refuse("a device certificate with a device key of 31 bytes", "device", &bad(3, Node::Bytes(vec![1; 31])), "wrong_shape");
+    file.refuse(
+        "a device certificate of the year 10000",
+        "device",
+        &bad(6, Node::Uint(253_402_300_800_000)),
+        "wrong_shape",
+    );
+    file.refuse(
+        "a device certificate with a device key of 31 bytes",
+        "device",
+        &bad(3, Node::Bytes(vec![1; 31])),
+        "wrong_shape",
+    );
     let mut twice = signed_by(&[*key.seed()], Context::DEVICE, &cert);
     twice.signatures = list(vec![twice.signatures[0]; 2]);
     file.refuse("a device certificate that one key signs twice", "device", &twice.to_bytes(), "bad_signature");
@@ -127,12 +148,24 @@ fn refused_records(file: &mut File) {
     let wrong = with(Some(vec![reveal(carol, eve.id(), 0)]), None);
     file.refuse("a record with a reveal of somebody else", "person", &wrong, "bad_field");
     let cert = |index| carol.ladder.certify(index, carol.device.public(), Bytes([2; 32]), Caps::ALL, BEGIN).signed;
-    file.refuse("a record with a certificate by a rung that it does not reveal", "person", &with(None, Some(vec![cert(1)])), "wrong_signer");
+    file.refuse(
+        "a record with a certificate by a rung that it does not reveal",
+        "person",
+        &with(None, Some(vec![cert(1)])),
+        "wrong_signer",
+    );
     let strangers = eve.ladder.certify(0, eve.device.public(), Bytes([2; 32]), Caps::ALL, BEGIN).signed;
-    file.refuse("a record with a certificate of somebody else", "person", &with(None, Some(vec![strangers])), "wrong_signer");
+    file.refuse(
+        "a record with a certificate of somebody else",
+        "person",
+        &with(None, Some(vec![strangers])),
+        "wrong_signer",
+    );
     let none = crate::cbor::edited(&good.to_bytes(), |fields| fields[2] = Node::Array(Vec::new()));
     file.refuse("a record without a device", "person", &none, "wrong_shape");
-    let long = crate::cbor::edited(&good.to_bytes(), |fields| fields[2] = Node::Array(vec![fields[2].elements()[0].clone(); 17]));
+    let long = crate::cbor::edited(&good.to_bytes(), |fields| {
+        fields[2] = Node::Array(vec![fields[2].elements()[0].clone(); 17])
+    });
     file.refuse("a record with 17 devices", "person", &long, "wrong_shape");
     let name: hearth_protocol::text::Text<8> = text("idea");
     let marked = crate::cbor::edited(&good.to_bytes(), |fields| {
@@ -141,17 +174,26 @@ fn refused_records(file: &mut File) {
     file.refuse("a record whose inception has another word than \"id\"", "person", &marked, "wrong_shape");
 }
 
-
 #[test]
 fn a_person_with_every_key_and_device_is_within_its_bound() {
     let carol = &WORLD.carol;
     let mut record = carol.record();
-    record.reveals = list((0..8).map(|index| Reveal::seal(carol.id(), index, &carol.ladder.key(index)).signed).collect());
-    let device = |seed: u8| carol.ladder.certify(0, SecretKey::new(&[100 + seed; 32]).public(), Bytes([2; 32]), Caps::ALL, LAST).signed;
+    record.reveals =
+        list((0..8).map(|index| Reveal::seal(carol.id(), index, &carol.ladder.key(index)).signed).collect());
+    let device = |seed: u8| {
+        carol.ladder.certify(0, SecretKey::new(&[100 + seed; 32]).public(), Bytes([2; 32]), Caps::ALL, LAST).signed
+    };
     record.devices = list((0..16).map(device).collect());
     let bytes = record.to_bytes();
     assert!(crate::decoders::read("person", &bytes).is_ok(), "{} bytes", bytes.len());
-    let join = Join { version: V1, community: WORLD.garden.id(), cert: None, person: record, name: text(&"n".repeat(64)), ts: LAST };
+    let join = Join {
+        version: V1,
+        community: WORLD.garden.id(),
+        cert: None,
+        person: record,
+        name: text(&"n".repeat(64)),
+        ts: LAST,
+    };
     let signed = Signed::seal(&join, &[&carol.ladder.key(7), &SecretKey::new(&[100; 32])]);
     assert!(crate::decoders::read("knock", &signed.to_bytes()).is_ok(), "{} bytes", signed.payload.as_slice().len());
 }

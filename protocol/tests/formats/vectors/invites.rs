@@ -102,7 +102,8 @@ fn refused_keys(file: &mut File) {
     let text = WORLD.invite.to_text();
     let bytes = inside(&text);
     assert_eq!(pasted(&bytes), text, "the text is what the page says");
-    let mut refuse = |name: &'static str, text: &str, refusal: &str| file.refuse(name, "invite_key", text.as_bytes(), refusal);
+    let mut refuse =
+        |name: &'static str, text: &str, refusal: &str| file.refuse(name, "invite_key", text.as_bytes(), refusal);
     let swap = |at: usize| {
         let letter = if text.as_bytes()[at] == b'a' { "b" } else { "a" };
         format!("{}{letter}{}", &text[..at], &text[at + 1..])
@@ -123,10 +124,18 @@ fn refused_keys(file: &mut File) {
     refuse("a right check around no hints", &alter(4, Node::Array(Vec::new())), "unreadable_invite_key");
     let hints = vec![parse(&encode(&hint(&WORLD.alice))); 5];
     refuse("a right check around five hints", &alter(4, Node::Array(hints)), "unreadable_invite_key");
-    refuse("a right check around 101 uses", &pasted(&edited(&bytes, |f| f[3].elements()[4] = Node::Uint(101))), "unreadable_invite_key");
+    refuse(
+        "a right check around 101 uses",
+        &pasted(&edited(&bytes, |f| f[3].elements()[4] = Node::Uint(101))),
+        "unreadable_invite_key",
+    );
     refuse("a right check around another community", &alter(1, Node::Bytes(vec![9; 32])), "other_community");
     refuse("a right check around another seed", &alter(2, Node::Bytes(vec![9; 16])), "other_community");
-    refuse("a right check around more uses than were signed", &pasted(&edited(&bytes, |f| f[3].elements()[4] = Node::Uint(2))), "other_community");
+    refuse(
+        "a right check around more uses than were signed",
+        &pasted(&edited(&bytes, |f| f[3].elements()[4] = Node::Uint(2))),
+        "other_community",
+    );
     refuse("3,001 characters", &format!("hearth1{}", "a".repeat(2994)), "too_long");
 }
 
@@ -139,12 +148,32 @@ fn refused_joins(file: &mut File) {
     let mut refuse = |name: &'static str, join: &Signed, refusal: &str| {
         file.refuse(name, "join", &encode(&(cert, join)), refusal);
     };
-    refuse("without the invite key's signature", &signed_by(&[identity, device], Context::JOIN, payload), "wrong_signer");
-    refuse("without the identity key's signature", &signed_by(&[invite, device], Context::JOIN, payload), "wrong_signer");
+    refuse(
+        "without the invite key's signature",
+        &signed_by(&[identity, device], Context::JOIN, payload),
+        "wrong_signer",
+    );
+    refuse(
+        "without the identity key's signature",
+        &signed_by(&[invite, device], Context::JOIN, payload),
+        "wrong_signer",
+    );
     refuse("without the device's signature", &signed_by(&[invite, identity], Context::JOIN, payload), "wrong_signer");
-    refuse("with the invite key of another invite", &signed_by(&[[7; 32], identity, device], Context::JOIN, payload), "wrong_signer");
-    refuse("with a fourth signature", &signed_by(&[invite, identity, device, w.eve.device_seed], Context::JOIN, payload), "wrong_signer");
-    refuse("into another community than the certificate's", &all(&replaced(payload, 1, Node::Bytes(vec![9; 32]))), "wrong_signer");
+    refuse(
+        "with the invite key of another invite",
+        &signed_by(&[[7; 32], identity, device], Context::JOIN, payload),
+        "wrong_signer",
+    );
+    refuse(
+        "with a fourth signature",
+        &signed_by(&[invite, identity, device, w.eve.device_seed], Context::JOIN, payload),
+        "wrong_signer",
+    );
+    refuse(
+        "into another community than the certificate's",
+        &all(&replaced(payload, 1, Node::Bytes(vec![9; 32]))),
+        "wrong_signer",
+    );
     refuse("by another certificate", &all(&replaced(payload, 2, Node::Bytes(vec![9; 32]))), "wrong_signer");
     refuse("by no certificate", &all(&replaced(payload, 2, NULL)), "wrong_signer");
     refuse("a name of 65 bytes", &all(&replaced(payload, 4, Node::Text(vec![b'a'; 65]))), "wrong_shape");

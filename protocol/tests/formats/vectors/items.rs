@@ -21,7 +21,12 @@ pub(super) fn file() -> File {
         file.accept(written.title, "item", &written.item.to_bytes(), told(written));
         let word = written.header.kind.name();
         if word != "later" {
-            file.accept(format!("the body of the {}", written.title), &format!("body {word}"), &written.body, Json::Null);
+            file.accept(
+                format!("the body of the {}", written.title),
+                &format!("body {word}"),
+                &written.body,
+                Json::Null,
+            );
         }
     }
     refused_headers(&mut file);
@@ -101,7 +106,9 @@ fn refused_signatures(file: &mut File, good: &[u8]) {
 }
 
 fn refused_bodies(file: &mut File) {
-    let body = |kind: Kind| WORLD.items.iter().find(|w| w.header.kind == kind).expect("each known kind is written").body.clone();
+    let body = |kind: Kind| {
+        WORLD.items.iter().find(|w| w.header.kind == kind).expect("each known kind is written").body.clone()
+    };
     let mut refuse = |name: &'static str, kind: Kind, at: usize, node: Node, refusal: &str| {
         file.refuse(name, &format!("body {}", kind.name()), &replaced(&body(kind), at, node), refusal);
     };
@@ -109,10 +116,22 @@ fn refused_bodies(file: &mut File) {
     refuse("post: version 2", Kind::POST, 0, Node::Uint(2), "wrong_shape");
     refuse("post: a title of 301 bytes", Kind::POST, 1, text(301), "wrong_shape");
     refuse("post: no text", Kind::POST, 2, NULL, "wrong_shape");
-    refuse("post: 17 attachments", Kind::POST, 3, Node::Array(vec![parse(&body(Kind::POST)).elements()[3].elements()[0].clone(); 17]), "wrong_shape");
+    refuse(
+        "post: 17 attachments",
+        Kind::POST,
+        3,
+        Node::Array(vec![parse(&body(Kind::POST)).elements()[3].elements()[0].clone(); 17]),
+        "wrong_shape",
+    );
     refuse("reply: no text", Kind::REPLY, 1, NULL, "wrong_shape");
     refuse("bookmark: an address of 4,097 bytes", Kind::BOOKMARK, 1, text(4097), "wrong_shape");
-    refuse("bookmark: an address that runs code", Kind::BOOKMARK, 1, Node::Text(b"javascript:alert(1)".to_vec()), "bad_field");
+    refuse(
+        "bookmark: an address that runs code",
+        Kind::BOOKMARK,
+        1,
+        Node::Text(b"javascript:alert(1)".to_vec()),
+        "bad_field",
+    );
     refuse("bookmark: no address", Kind::BOOKMARK, 1, text(0), "bad_field");
     refuse("bookmark: no time of adding", Kind::BOOKMARK, 5, NULL, "wrong_shape");
     refuse("edit: a body that is no byte string", Kind::EDIT, 1, Node::Array(vec![Node::Uint(1)]), "wrong_shape");
@@ -121,26 +140,40 @@ fn refused_bodies(file: &mut File) {
     refuse("charter: no domain", Kind::CHARTER, 1, NULL, "wrong_shape");
     refuse("charter: 33 topics", Kind::CHARTER, 5, Node::Array(vec![text(1); 33]), "wrong_shape");
     file.refuse("tombstone: with a field", "body tombstone", &[0x82, 0x01, 0xf6], "not_canonical");
-    file.refuse("post: a fifth field", "body post", &edited(&body(Kind::POST), |fields| fields.push(NULL)), "not_canonical");
+    file.refuse(
+        "post: a fifth field",
+        "body post",
+        &edited(&body(Kind::POST), |fields| fields.push(NULL)),
+        "not_canonical",
+    );
 }
 
 #[test]
 fn each_body_that_this_version_reads_is_among_the_vectors() {
-    for kind in [Kind::POST, Kind::REPLY, Kind::BOOKMARK, Kind::EDIT, Kind::TOMBSTONE, Kind::PROFILE, Kind::CHARTER, Kind(95)] {
+    for kind in
+        [Kind::POST, Kind::REPLY, Kind::BOOKMARK, Kind::EDIT, Kind::TOMBSTONE, Kind::PROFILE, Kind::CHARTER, Kind(95)]
+    {
         assert!(WORLD.items.iter().any(|w| w.header.kind == kind), "no {kind:?}");
     }
 }
 
 #[test]
 fn the_longest_texts_are_read_and_no_longer_ones() {
-    let body = |length| Node::Array(vec![Node::Uint(1), NULL, Node::Text(vec![b'a'; length]), Node::Array(Vec::new())]).write();
+    let body = |length| {
+        Node::Array(vec![Node::Uint(1), NULL, Node::Text(vec![b'a'; length]), Node::Array(Vec::new())]).write()
+    };
     for length in [4095, 4096, 4097, 8192, 200 * 1024] {
         let bytes = body(length);
-        assert_eq!(crate::decoders::read("body post", &bytes).map(|read| read.bytes == bytes), Ok(true), "{length} bytes");
+        assert_eq!(
+            crate::decoders::read("body post", &bytes).map(|read| read.bytes == bytes),
+            Ok(true),
+            "{length} bytes"
+        );
     }
     assert_eq!(crate::decoders::read("body post", &body(200 * 1024 + 1)), Err("wrong_shape".to_owned()));
     assert_eq!(crate::decoders::read("body post", &vec![0; 256 * 1024 + 1]), Err("too_long".to_owned()));
     // A character of two bytes across the border of the 4 KiB pieces in which texts are read.
-    let split = Node::Array(vec![Node::Uint(1), Node::Text([vec![b'a'; 4095], "é".into(), vec![b'a'; 5000]].concat())]).write();
+    let split =
+        Node::Array(vec![Node::Uint(1), Node::Text([vec![b'a'; 4095], "é".into(), vec![b'a'; 5000]].concat())]).write();
     assert!(crate::decoders::read("body reply", &split).is_ok());
 }

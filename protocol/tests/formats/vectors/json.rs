@@ -87,7 +87,13 @@ impl Json {
     }
 }
 
-fn lines<T>(to: &mut String, depth: usize, (open, close): (char, char), elements: &[T], write: impl Fn(&mut String, &T)) {
+fn lines<T>(
+    to: &mut String,
+    depth: usize,
+    (open, close): (char, char),
+    elements: &[T],
+    write: impl Fn(&mut String, &T),
+) {
     to.push(open);
     for (number, element) in elements.iter().enumerate() {
         to.push_str(if number == 0 { "\n" } else { ",\n" });
@@ -108,7 +114,9 @@ fn quote(to: &mut String, text: &str) {
             '"' => to.push_str("\\\""),
             '\\' => to.push_str("\\\\"),
             '\n' => to.push_str("\\n"),
-            letter if letter.is_control() => write!(to, "\\u{:04x}", u32::from(letter)).expect("writing to memory does not fail"),
+            letter if letter.is_control() => {
+                write!(to, "\\u{:04x}", u32::from(letter)).expect("writing to memory does not fail")
+            }
             letter => to.push(letter),
         }
     }

@@ -24,7 +24,8 @@ pub(super) fn file() -> File {
     let mut file = File::new("links", "links.md", about);
     let w = &*WORLD;
     let relayed = &w.relayed;
-    let inputs = object! { "device_seed": hex(w.ferry.device_seed), "payload": hex(relayed.envelope.payload.as_slice()) };
+    let inputs =
+        object! { "device_seed": hex(w.ferry.device_seed), "payload": hex(relayed.envelope.payload.as_slice()) };
     file.accept("the envelope of ferry", "envelope", &relayed.envelope.to_bytes(), inputs);
     file.accept("the bundle: link, confirmation and bob", "bundle", &relayed.bundle.to_bytes(), Json::Null);
     file.accept("the carry that crosses", "carry", &relayed.carry.to_bytes(), Json::Null);
@@ -67,13 +68,26 @@ fn refused_envelopes(file: &mut File) {
 fn refused_carries(file: &mut File) {
     let w = &*WORLD;
     let good = &w.relayed.carry;
-    let mut refuse = |name: &'static str, carry: &Carry, refusal: &str| file.refuse(name, "carry", &carry.to_bytes(), refusal);
+    let mut refuse =
+        |name: &'static str, carry: &Carry, refusal: &str| file.refuse(name, "carry", &carry.to_bytes(), refusal);
     let salted = w.items[0].salted();
     refuse("with the body of another item", &Carry { body: Some(salted), ..good.clone() }, "bad_field");
-    refuse("with a body of 15 bytes: no salt", &Carry { body: Some(crate::cast::blob(vec![0; 15])), ..good.clone() }, "truncated");
-    refuse("with the envelope of another item", &Carry { item: w.items[0].item.clone(), body: None, ..good.clone() }, "wrong_signer");
+    refuse(
+        "with a body of 15 bytes: no salt",
+        &Carry { body: Some(crate::cast::blob(vec![0; 15])), ..good.clone() },
+        "truncated",
+    );
+    refuse(
+        "with the envelope of another item",
+        &Carry { item: w.items[0].item.clone(), body: None, ..good.clone() },
+        "wrong_signer",
+    );
     refuse("with an envelope and no bundle", &Carry { bundle: None, ..good.clone() }, "wrong_signer");
-    refuse("with another bundle than the envelope's", &Carry { bundle: Some([1; 32].into()), ..good.clone() }, "wrong_signer");
+    refuse(
+        "with another bundle than the envelope's",
+        &Carry { bundle: Some([1; 32].into()), ..good.clone() },
+        "wrong_signer",
+    );
     let long = edited(&good.to_bytes(), |fields| fields.push(NULL));
     file.refuse("with a seventh field", "carry", &long, "not_canonical");
     let stretched = edited(&good.to_bytes(), |fields| fields[0] = Node::Raw(vec![0x18, 0x01]));
@@ -83,24 +97,49 @@ fn refused_carries(file: &mut File) {
 fn refused_bundles(file: &mut File) {
     let w = &*WORLD;
     let good = &w.relayed.bundle;
-    let mut refuse = |name: &'static str, bundle: &ProofBundle, refusal: &str| file.refuse(name, "bundle", &bundle.to_bytes(), refusal);
-    refuse("with an operation of another community", &ProofBundle { genesis: w.library.log.community().signed.clone(), ..good.clone() }, "bad_proof");
+    let mut refuse = |name: &'static str, bundle: &ProofBundle, refusal: &str| {
+        file.refuse(name, "bundle", &bundle.to_bytes(), refusal)
+    };
+    refuse(
+        "with an operation of another community",
+        &ProofBundle { genesis: w.library.log.community().signed.clone(), ..good.clone() },
+        "bad_proof",
+    );
     let link = good.operations[0].payload.as_slice();
     let eves = signed_by(&[w.eve.device_seed], Context::OP, link);
-    refuse("with an operation that another device signed", &ProofBundle { operations: list(vec![eves]), ..good.clone() }, "bad_proof");
-    let root = w.garden.draft(&w.alice, hearth_protocol::authority::Grant::Root, w.garden.log.heads(), Body::Rule(ruling(vec![Subject::Person(w.eve.id())], Role::Steward, false)));
+    refuse(
+        "with an operation that another device signed",
+        &ProofBundle { operations: list(vec![eves]), ..good.clone() },
+        "bad_proof",
+    );
+    let root = w.garden.draft(
+        &w.alice,
+        hearth_protocol::authority::Grant::Root,
+        w.garden.log.heads(),
+        Body::Rule(ruling(vec![Subject::Person(w.eve.id())], Role::Steward, false)),
+    );
     let recovery = hearth_protocol::id::hash(Context::RECOVERY_SK, &w.alice.entropy);
     let root = signed_by(&[recovery], Context::OP, &root.to_canonical());
-    refuse("with an act of ROOT by a key that may sign nothing", &ProofBundle { operations: list(vec![root]), ..good.clone() }, "bad_proof");
+    refuse(
+        "with an act of ROOT by a key that may sign nothing",
+        &ProofBundle { operations: list(vec![root]), ..good.clone() },
+        "bad_proof",
+    );
     let none = edited(&good.to_bytes(), |fields| fields[2] = Node::Array(Vec::new()));
     file.refuse("without operations", "bundle", &none, "wrong_shape");
 }
 
 /// A crossing as its receiver reads it: the bytes, and what is asked of them.
-pub(crate) fn judged(carry: &[u8], bundle: &[u8], library: &hearth_protocol::authority::Log) -> (Option<&'static str>, Option<&'static str>) {
+pub(crate) fn judged(
+    carry: &[u8],
+    bundle: &[u8],
+    library: &hearth_protocol::authority::Log,
+) -> (Option<&'static str>, Option<&'static str>) {
     let carry = Carry::from_bytes(carry).expect("judgements are of carries that are read");
     let item: Item = carry.item.check().expect("judgements are of items that hold");
-    let envelope = Verified::<Envelope>::check(carry.envelope.expect("it crosses")).expect("judgements are of envelopes that hold").value;
+    let envelope = Verified::<Envelope>::check(carry.envelope.expect("it crosses"))
+        .expect("judgements are of envelopes that hold")
+        .value;
     let proven = ProofBundle::from_bytes(bundle).expect("judgements are of bundles that are read").check();
     let crossing = Crossing {
         item: &item,
@@ -137,7 +176,10 @@ impl Change {
     fn item(self, change: impl Fn(&mut hearth_protocol::item::Header)) -> Change {
         let mut header = WORLD.items[BOOKMARK].header.clone();
         change(&mut header);
-        Change { item: Some(SignedItem::seal(&header, &WORLD.bob.device).expect("the samples follow the rules")), ..self }
+        Change {
+            item: Some(SignedItem::seal(&header, &WORLD.bob.device).expect("the samples follow the rules")),
+            ..self
+        }
     }
 
     fn envelope(self, change: impl Fn(&mut Envelope) + 'static) -> Change {
@@ -154,7 +196,10 @@ impl Change {
         operation.body = Body::Link(changed);
         let sealed = Verified::seal(operation, &[&w.alice.device]);
         let link = hearth_protocol::id::OpId::from(sealed.id());
-        let bundle = ProofBundle { operations: list(vec![sealed.signed, w.relayed.bundle.operations[1].clone()]), ..w.relayed.bundle.clone() };
+        let bundle = ProofBundle {
+            operations: list(vec![sealed.signed, w.relayed.bundle.operations[1].clone()]),
+            ..w.relayed.bundle.clone()
+        };
         Change { bundle: Some(bundle), ..self }.envelope(move |envelope| envelope.out_link = link)
     }
 
@@ -173,7 +218,13 @@ impl Change {
         (envelope.item, envelope.proof) = (item.id(), bundle.hash());
         (self.envelope)(&mut envelope);
         let envelope = Signed::seal(&envelope, &[&w.ferry.device]);
-        let carry = Carry { item, body: None, envelope: Some(envelope), bundle: Some(bundle.hash()), ..w.relayed.carry.clone() };
+        let carry = Carry {
+            item,
+            body: None,
+            envelope: Some(envelope),
+            bundle: Some(bundle.hash()),
+            ..w.relayed.carry.clone()
+        };
         let found = judged(&carry.to_bytes(), &bundle.to_bytes(), &w.library.log);
         assert_eq!(found, self.refused, "{}", self.name);
         object! { "name": self.name, "carry": hex(carry.to_bytes()), "bundle": hex(bundle.to_bytes()), "out": found.0, "in": found.1 }
@@ -193,34 +244,57 @@ fn judgements() -> Vec<Json> {
         operation.auth = hearth_protocol::authority::Grant::Op(w.garden.steps[2].id);
         let sealed = Verified::seal(operation, &[&w.bob.device]);
         let id = hearth_protocol::id::OpId::from(sealed.id());
-        let bundle = ProofBundle { operations: list(vec![sealed.signed, w.relayed.bundle.operations[1].clone()]), ..w.relayed.bundle.clone() };
-        Change { bundle: Some(bundle), ..Change::new("a link by somebody who is no steward", Some("bad_proof"), None) }.envelope(move |e| e.out_link = id)
+        let bundle = ProofBundle {
+            operations: list(vec![sealed.signed, w.relayed.bundle.operations[1].clone()]),
+            ..w.relayed.bundle.clone()
+        };
+        Change { bundle: Some(bundle), ..Change::new("a link by somebody who is no steward", Some("bad_proof"), None) }
+            .envelope(move |e| e.out_link = id)
     };
     let changes = vec![
         Change::new("as it should be", None, None),
         Change::new("the author's reach is 0", Some("beyond_reach"), None).item(|header| header.reach = 0),
-        Change::new("a tag that the link does not name", Some("tag_not_linked"), None).item(|header| header.tags = list(vec![text("rusty")])),
-        Change::new("no tag at all", Some("tag_not_linked"), None).item(|header| header.tags = list(Vec::<Text<64>>::new())),
-        Change::new("a kind that neither link names", Some("kind_not_linked"), Some("kind_not_linked")).item(|header| header.kind = Kind::QUESTION),
-        Change::new("written in another community", Some("other_origin"), None).item(|header| header.community = [9; 32].into()),
-        Change { bundle: Some(stranger), ..Change::new("the proof does not certify the author's device", Some("item_unproven"), None) },
+        Change::new("a tag that the link does not name", Some("tag_not_linked"), None)
+            .item(|header| header.tags = list(vec![text("rusty")])),
+        Change::new("no tag at all", Some("tag_not_linked"), None)
+            .item(|header| header.tags = list(Vec::<Text<64>>::new())),
+        Change::new("a kind that neither link names", Some("kind_not_linked"), Some("kind_not_linked"))
+            .item(|header| header.kind = Kind::QUESTION),
+        Change::new("written in another community", Some("other_origin"), None)
+            .item(|header| header.community = [9; 32].into()),
+        Change {
+            bundle: Some(stranger),
+            ..Change::new("the proof does not certify the author's device", Some("item_unproven"), None)
+        },
         Change::new("the proof lacks the confirmation of the author", Some("author_not_confirmed"), None).only(&[0]),
         Change::new("the proof lacks the link", Some("bad_proof"), None).only(&[1]),
         forged,
-        Change::new("the link leads elsewhere", Some("other_destination"), None).terms(|terms| terms.other = [9; 32].into()),
-        Change::new("the link names another broker", Some("broker_not_named"), None).terms(move |terms| terms.brokers = list(vec![eve])),
-        Change::new("the link asks for authors with the role core", Some("author_not_confirmed"), None).terms(|terms| terms.direction = Direction::Out { min_author_role: Role::Core }),
+        Change::new("the link leads elsewhere", Some("other_destination"), None)
+            .terms(|terms| terms.other = [9; 32].into()),
+        Change::new("the link names another broker", Some("broker_not_named"), None)
+            .terms(move |terms| terms.brokers = list(vec![eve])),
+        Change::new("the link asks for authors with the role core", Some("author_not_confirmed"), None)
+            .terms(|terms| terms.direction = Direction::Out { min_author_role: Role::Core }),
         Change::new("the link was over before", Some("link_over"), None).terms(|terms| terms.not_after = at(1)),
-        Change::new("carried after both links were over", Some("link_over"), Some("link_over")).envelope(|envelope| envelope.ts = at(200 * 24 * 60)),
-        Change::new("a second border, which neither link allows", Some("beyond_reach"), Some("beyond_hops")).envelope(|envelope| {
-            (envelope.hop, envelope.prev) = (2, Some([1; 32].into()));
-        }),
-        Change::new("by somebody whom neither link names", Some("broker_not_named"), Some("broker_not_named")).envelope(move |envelope| envelope.broker = eve),
-        Change::new("by a device that is not the broker's", None, Some("broker_no_member")).envelope(|envelope| envelope.device = WORLD.eve.device.public()),
-        Change::new("by a link that the library does not have", None, Some("no_in_link")).envelope(|envelope| envelope.in_link = [9; 32].into()),
-        Change::new("before the library had the link", None, Some("no_in_link")).envelope(|envelope| envelope.heads = list(vec![WORLD.library.steps[0].id])),
-        Change::new("from another community than the bundle's", Some("other_origin"), Some("other_destination")).envelope(|envelope| envelope.from = [9; 32].into()),
-        Change::new("into another community than the link's", Some("other_destination"), None).envelope(|envelope| envelope.to = [9; 32].into()),
+        Change::new("carried after both links were over", Some("link_over"), Some("link_over"))
+            .envelope(|envelope| envelope.ts = at(200 * 24 * 60)),
+        Change::new("a second border, which neither link allows", Some("beyond_reach"), Some("beyond_hops")).envelope(
+            |envelope| {
+                (envelope.hop, envelope.prev) = (2, Some([1; 32].into()));
+            },
+        ),
+        Change::new("by somebody whom neither link names", Some("broker_not_named"), Some("broker_not_named"))
+            .envelope(move |envelope| envelope.broker = eve),
+        Change::new("by a device that is not the broker's", None, Some("broker_no_member"))
+            .envelope(|envelope| envelope.device = WORLD.eve.device.public()),
+        Change::new("by a link that the library does not have", None, Some("no_in_link"))
+            .envelope(|envelope| envelope.in_link = [9; 32].into()),
+        Change::new("before the library had the link", None, Some("no_in_link"))
+            .envelope(|envelope| envelope.heads = list(vec![WORLD.library.steps[0].id])),
+        Change::new("from another community than the bundle's", Some("other_origin"), Some("other_destination"))
+            .envelope(|envelope| envelope.from = [9; 32].into()),
+        Change::new("into another community than the link's", Some("other_destination"), None)
+            .envelope(|envelope| envelope.to = [9; 32].into()),
     ];
     changes.into_iter().map(Change::told).collect()
 }
@@ -229,11 +303,15 @@ fn judgements() -> Vec<Json> {
 fn a_ruling_in_a_bundle_gives_a_role_to_those_it_names_only() {
     let w = &*WORLD;
     let proven = w.relayed.bundle.check().expect("the bundle holds");
-    assert_eq!([&w.alice, &w.bob, &w.ferry, &w.eve].map(|who| proven.role(who.id())), [Role::Steward, Role::Member, Role::None, Role::None]);
+    assert_eq!(
+        [&w.alice, &w.bob, &w.ferry, &w.eve].map(|who| proven.role(who.id())),
+        [Role::Steward, Role::Member, Role::None, Role::None]
+    );
     let rule: Rule = ruling(vec![Subject::Person(w.eve.id())], Role::Steward, false);
     let eves = w.garden.draft(&w.eve, FIRST, w.garden.log.heads(), Body::Rule(rule));
     let eves = Verified::seal(eves, &[&w.eve.device]).signed;
-    let bundle = ProofBundle { operations: list(vec![eves]), persons: list(vec![w.eve.record()]), ..w.relayed.bundle.clone() };
+    let bundle =
+        ProofBundle { operations: list(vec![eves]), persons: list(vec![w.eve.record()]), ..w.relayed.bundle.clone() };
     let proven = bundle.check().expect("its signatures hold");
     assert_eq!(proven.role(w.eve.id()), Role::None, "nobody takes a founder's number");
 }

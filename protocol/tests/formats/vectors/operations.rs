@@ -32,7 +32,12 @@ pub(super) fn file() -> File {
     refused_heads(&mut file);
     refused_bodies(&mut file);
     file.more.push(("now", at(NOW_MINUTES).0.into()));
-    file.more.push(("logs", Json::List([("garden", &WORLD.garden), ("orchard", &WORLD.orchard), ("library", &WORLD.library)].map(log).to_vec())));
+    file.more.push((
+        "logs",
+        Json::List(
+            [("garden", &WORLD.garden), ("orchard", &WORLD.orchard), ("library", &WORLD.library)].map(log).to_vec(),
+        ),
+    ));
     file.more.push(("not_stored", Json::List(not_stored())));
     file
 }
@@ -42,8 +47,14 @@ fn log((name, story): (&'static str, &Story)) -> Json {
     let steps = story.steps.iter().map(|step| {
         object! { "name": step.title, "id": hex(step.id.as_bytes()), "bytes": hex(step.signed.to_bytes()), "effective": state.is_effective(&story.log, step.id) }
     });
-    let roles = state.members.iter().map(|(id, member)| object! { "person": hex(id.as_bytes()), "role": u64::from(member.role.number()) });
-    let policy = state.policy.iter().map(|(key, value)| Json::List(vec![Json::Number((*key).into()), Json::Number((*value).into())]));
+    let roles = state
+        .members
+        .iter()
+        .map(|(id, member)| object! { "person": hex(id.as_bytes()), "role": u64::from(member.role.number()) });
+    let policy = state
+        .policy
+        .iter()
+        .map(|(key, value)| Json::List(vec![Json::Number((*key).into()), Json::Number((*value).into())]));
     object! {
         "name": name,
         "genesis": hex(story.log.community().signed.to_bytes()),
@@ -105,11 +116,26 @@ fn refused_bodies(file: &mut File) {
     };
     let bytes = |byte, length| Node::Bytes(vec![byte; length]);
     refuse("rule: no subjects", "rule: alice confirms bob", &|body| body[0] = Node::Array(Vec::new()), "wrong_shape");
-    refuse("rule: 33 subjects", "rule: alice confirms bob", &|body| body[0] = Node::Array((0..33).map(|n| bytes(n, 32)).collect()), "wrong_shape");
+    refuse(
+        "rule: 33 subjects",
+        "rule: alice confirms bob",
+        &|body| body[0] = Node::Array((0..33).map(|n| bytes(n, 32)).collect()),
+        "wrong_shape",
+    );
     refuse("rule: the role 5", "rule: alice confirms bob", &|body| body[1] = Node::Uint(5), "wrong_shape");
-    refuse("rule: a vouch that is a number", "rule: alice confirms bob", &|body| body[2] = Node::Uint(1), "wrong_shape");
+    refuse(
+        "rule: a vouch that is a number",
+        "rule: alice confirms bob",
+        &|body| body[2] = Node::Uint(1),
+        "wrong_shape",
+    );
     refuse("rule: an empty cut", "rule: alice confirms bob", &|body| body[3] = Node::Array(Vec::new()), "wrong_shape");
-    refuse("rule: a reason of 257 bytes", "rule: alice confirms bob", &|body| body[6] = Node::Text(vec![b'a'; 257]), "wrong_shape");
+    refuse(
+        "rule: a reason of 257 bytes",
+        "rule: alice confirms bob",
+        &|body| body[6] = Node::Text(vec![b'a'; 257]),
+        "wrong_shape",
+    );
     refuse("rule: an eighth field", "rule: alice confirms bob", &|body| body.push(NULL), "not_canonical");
     refuse("leave: with a field", "leave", &|body| body.push(NULL), "wrong_shape");
     refuse("invite_end: an id of 31 bytes", "invite_end", &|body| body[0] = bytes(0, 31), "wrong_shape");
@@ -118,7 +144,12 @@ fn refused_bodies(file: &mut File) {
     refuse("epoch: the scope 2", "epoch: the garden", &|body| body[0] = Node::Uint(2), "wrong_shape");
     refuse("link: the direction 2", "link:", &|body| body[0] = Node::Uint(2), "wrong_shape");
     refuse("link: no brokers", "link:", &|body| body[2] = Node::Array(Vec::new()), "wrong_shape");
-    refuse("link: a broker twice", "link:", &|body| body[2] = Node::Array(vec![bytes(1, 32), bytes(1, 32)]), "wrong_shape");
+    refuse(
+        "link: a broker twice",
+        "link:",
+        &|body| body[2] = Node::Array(vec![bytes(1, 32), bytes(1, 32)]),
+        "wrong_shape",
+    );
     refuse("link: authors with the role 1", "link:", &|body| body[5] = Node::Uint(1), "wrong_shape");
     refuse("link: no hops", "link:", &|body| body[6] = Node::Uint(0), "wrong_shape");
     refuse("link: four hops", "link:", &|body| body[6] = Node::Uint(4), "wrong_shape");
@@ -156,23 +187,81 @@ fn not_stored() -> Vec<Json> {
         ("a grant that is not in its past", policy(&|op| op.auth = Grant::Op(unseen)), alice, "unknown_grant"),
         ("a grant of somebody else", policy(&|op| op.auth = Grant::Op(admit)), alice, "others_grant"),
         ("a policy by a member", draft(&w.bob, Grant::Op(admit), Body::Policy(4, 10)), bob, "role_too_low"),
-        ("a policy by ROOT, which only rules and succeeds", policy(&|op| op.auth = Grant::Root), alice, "unknown_grant"),
-        ("a succession by a steward alone", draft(&w.alice, FIRST, Body::Succeed(CommunityId::new([9; 32]))), alice, "role_too_low"),
+        (
+            "a policy by ROOT, which only rules and succeeds",
+            policy(&|op| op.auth = Grant::Root),
+            alice,
+            "unknown_grant",
+        ),
+        (
+            "a succession by a steward alone",
+            draft(&w.alice, FIRST, Body::Succeed(CommunityId::new([9; 32]))),
+            alice,
+            "role_too_low",
+        ),
         ("a device that nobody certified", policy(&|op| op.device = eve.public()), eve, "unknown_device"),
         ("somebody without a grant", draft(&w.eve, carol, Body::Leave), eve, "others_grant"),
         ("a cut outside its past", rule(&|rule| rule.cut = Some(list(vec![unseen]))), alice, "bad_cut"),
-        ("a ruling on its author", rule(&|rule| rule.subjects = list(vec![Subject::Person(w.alice.id())])), alice, "bad_subjects"),
-        ("a ruling on one person twice", rule(&|rule| rule.subjects = list(vec![rule.subjects[0].clone(); 2])), alice, "bad_subjects"),
-        ("a removal of two", rule(&|rule| {
-            rule.subjects = list(vec![rule.subjects[0].clone(), Subject::Person(w.ferry.id())]);
-            (rule.role, rule.feeds) = (Role::None, feeds.clone());
-        }), alice, "bad_subjects"),
+        (
+            "a ruling on its author",
+            rule(&|rule| rule.subjects = list(vec![Subject::Person(w.alice.id())])),
+            alice,
+            "bad_subjects",
+        ),
+        (
+            "a ruling on one person twice",
+            rule(&|rule| rule.subjects = list(vec![rule.subjects[0].clone(); 2])),
+            alice,
+            "bad_subjects",
+        ),
+        (
+            "a removal of two",
+            rule(&|rule| {
+                rule.subjects = list(vec![rule.subjects[0].clone(), Subject::Person(w.ferry.id())]);
+                (rule.role, rule.feeds) = (Role::None, feeds.clone());
+            }),
+            alice,
+            "bad_subjects",
+        ),
         ("a vouch for no role", rule(&|rule| (rule.role, rule.vouch) = (Role::None, true)), alice, "bad_subjects"),
-        ("a join beside a person", rule(&|rule| rule.subjects = list(vec![rule.subjects[0].clone(), Subject::Join(w.knock.clone())])), alice, "bad_subjects"),
-        ("a join of another community", rule(&|rule| rule.subjects = list(vec![Subject::Join(knock(w.library.id(), &w.eve))])), alice, "bad_join"),
-        ("an admission by an invite of another community", draft(&w.alice, FIRST, Body::Admit(foreign, strange.clone())), alice, "bad_invite"),
-        ("an admission by another invite than the join's", draft(&w.alice, FIRST, Body::Admit(w.invite.cert.signed.clone(), strange)), alice, "bad_join"),
-        ("a link to itself", draft(&w.alice, FIRST, Body::Link(crate::story::terms(w.garden.id(), &w.ferry, hearth_protocol::link::Direction::In { quarantine: true }))), alice, "bad_subjects"),
+        (
+            "a join beside a person",
+            rule(&|rule| rule.subjects = list(vec![rule.subjects[0].clone(), Subject::Join(w.knock.clone())])),
+            alice,
+            "bad_subjects",
+        ),
+        (
+            "a join of another community",
+            rule(&|rule| rule.subjects = list(vec![Subject::Join(knock(w.library.id(), &w.eve))])),
+            alice,
+            "bad_join",
+        ),
+        (
+            "an admission by an invite of another community",
+            draft(&w.alice, FIRST, Body::Admit(foreign, strange.clone())),
+            alice,
+            "bad_invite",
+        ),
+        (
+            "an admission by another invite than the join's",
+            draft(&w.alice, FIRST, Body::Admit(w.invite.cert.signed.clone(), strange)),
+            alice,
+            "bad_join",
+        ),
+        (
+            "a link to itself",
+            draft(
+                &w.alice,
+                FIRST,
+                Body::Link(crate::story::terms(
+                    w.garden.id(),
+                    &w.ferry,
+                    hearth_protocol::link::Direction::In { quarantine: true },
+                )),
+            ),
+            alice,
+            "bad_subjects",
+        ),
     ];
     let mut refused: Vec<(&'static str, Signed, &'static str)> =
         cases.into_iter().map(|(name, op, key, refusal)| (name, Verified::seal(op, &[key]).signed, refusal)).collect();
@@ -197,7 +286,10 @@ fn signed_wrongly() -> Vec<(&'static str, Signed, &'static str)> {
     let root = Operation { auth: Grant::Root, body: Body::Succeed(CommunityId::new([9; 32])), ..policy.clone() };
     let blamed = Operation { author: w.bob.id(), device: w.bob.device.public(), ..root.clone() };
     let keys = step("keys");
-    let own = by(&[w.carol.device_seed], &Operation { device: w.carol.device.public(), ..Operation::from_canonical(&keys).expect("it was accepted") });
+    let own = by(
+        &[w.carol.device_seed],
+        &Operation { device: w.carol.device.public(), ..Operation::from_canonical(&keys).expect("it was accepted") },
+    );
     vec![
         ("signed by another device than it names, though one of the community", by(&[bob], &policy), "wrong_signer"),
         ("signed by somebody else too", by(&[alice, eve], &policy), "wrong_signer"),
@@ -210,15 +302,28 @@ fn signed_wrongly() -> Vec<(&'static str, Signed, &'static str)> {
 
 #[test]
 fn each_kind_of_operation_and_each_final_refusal_of_b1_is_among_the_vectors() {
-    let kinds = |story: &Story| -> Vec<u8> { story.log.operations().map(|place| place.operation.body.kind()).collect() };
+    let kinds =
+        |story: &Story| -> Vec<u8> { story.log.operations().map(|place| place.operation.body.kind()).collect() };
     let kinds = kinds(&WORLD.garden);
     for kind in (1..=11).chain([64]) {
         assert!(kinds.contains(&kind), "no operation of the kind {kind}");
     }
     let text = Json::List(not_stored()).to_file();
     let names = [
-        "missing_parents", "too_early", "other_community", "bad_lamport", "unknown_grant", "others_grant", "role_too_low", "bad_cut",
-        "bad_subjects", "unknown_device", "bad_invite", "bad_join", "bad_keys", "wrong_signer",
+        "missing_parents",
+        "too_early",
+        "other_community",
+        "bad_lamport",
+        "unknown_grant",
+        "others_grant",
+        "role_too_low",
+        "bad_cut",
+        "bad_subjects",
+        "unknown_device",
+        "bad_invite",
+        "bad_join",
+        "bad_keys",
+        "wrong_signer",
     ];
     for name in names {
         assert!(text.contains(&format!("\"refusal\": \"{name}\"")), "no operation is refused as {name}");

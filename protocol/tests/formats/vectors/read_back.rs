@@ -165,7 +165,10 @@ fn epoch_keys_seal_and_open_as_in_the_vectors() {
     let file = file("epochs.json");
     for case in list(&file, "keys") {
         let key = EpochKey::new(fixed(&case, "key"));
-        assert_eq!((key.commit().0, key.tag(), key.topic()), (fixed(&case, "commit"), fixed(&case, "tag"), texts(&case, "topic")));
+        assert_eq!(
+            (key.commit().0, key.tag(), key.topic()),
+            (fixed(&case, "commit"), fixed(&case, "tag"), texts(&case, "topic"))
+        );
     }
     for case in list(&file, "seals") {
         let (key, aad) = (EpochKey::new(fixed(&case, "key")), bytes(&case, "aad"));
@@ -184,7 +187,11 @@ fn epoch_keys_seal_and_open_as_in_the_vectors() {
     }
     for case in list(&file, "refused_sealed_keys") {
         let sealed: SealedKey = decode(&bytes(&case, "sealed"), 128).expect("it is a sealed key");
-        assert!(SealingKey::new(fixed(&case, "sealing_key")).open(&sealed, &bytes(&case, "info")).is_err(), "{}", texts(&case, "name"));
+        assert!(
+            SealingKey::new(fixed(&case, "sealing_key")).open(&sealed, &bytes(&case, "info")).is_err(),
+            "{}",
+            texts(&case, "name")
+        );
     }
 }
 
@@ -204,7 +211,8 @@ fn the_handshake_is_that_of_the_vectors() {
     let sealed = list(&file, "sealed");
     let accepted = list(&file, "accepted");
     for (number, speaker) in [(0, Speaker::Asker), (1, Speaker::Answerer)] {
-        let proof = Proof::open(&bytes(&sealed[number], "sealed"), &transcript, community, &key, speaker).expect("the proof opens");
+        let proof = Proof::open(&bytes(&sealed[number], "sealed"), &transcript, community, &key, speaker)
+            .expect("the proof opens");
         assert_eq!(encode(&proof), bytes(&accepted[number], "bytes"));
     }
     let join = JoinRequest::open(&bytes(&sealed[2], "sealed"), &transcript, community).expect("the request opens");

@@ -10,9 +10,7 @@ fn link(n: usize) -> String {
 
 #[test]
 fn a_file_holds_as_many_links_as_the_bound_and_no_more() {
-    let mut file: String = std::iter::once(HEAD.to_owned())
-        .chain((0..LINKS).map(link))
-        .collect();
+    let mut file: String = std::iter::once(HEAD.to_owned()).chain((0..LINKS).map(link)).collect();
     assert_eq!(parsed(&file).candidates.len(), LINKS);
     file.push_str("<DT><A>x</A>");
     assert_eq!(refused(&file), "too_many_links");
@@ -30,17 +28,9 @@ fn folders_are_as_deep_as_the_bound_and_no_deeper() {
 fn a_file_is_as_large_as_the_bound_and_no_larger() {
     let mut file = format!("{HEAD}{}", link(0)).into_bytes();
     file.resize(FILE_BYTES, b' ');
-    assert_eq!(
-        read(&file, None).map(|parsed| parsed.candidates.len()),
-        Ok(1)
-    );
+    assert_eq!(read(&file, None).map(|parsed| parsed.candidates.len()), Ok(1));
     file.push(b' ');
-    assert_eq!(
-        read(&file, None),
-        Err(ImportError::TooLarge {
-            bytes: FILE_BYTES + 1
-        })
-    );
+    assert_eq!(read(&file, None), Err(ImportError::TooLarge { bytes: FILE_BYTES + 1 }));
 }
 
 #[test]
@@ -48,10 +38,7 @@ fn names_of_folders_do_not_multiply_without_bound() {
     let folder = |n: usize| format!("<DT><H3>{n:02}{}</H3><DL>", "f".repeat(62));
     let folders: String = (0..16).map(folder).collect();
     let links: String = (0..30_000).map(link).collect();
-    assert_eq!(
-        refused(&format!("{HEAD}<DL>{folders}{links}")),
-        "too_many_tags"
-    );
+    assert_eq!(refused(&format!("{HEAD}<DL>{folders}{links}")), "too_many_tags");
 }
 
 /// A test that hangs would be a limit not kept; what they take is measured elsewhere.
@@ -98,10 +85,7 @@ fn large_files_of_one_thing_come_to_an_end() {
         }
     }
     let _ = read(&[HEAD.as_bytes(), &vec![0xff; bytes]].concat(), None);
-    let _ = read(
-        &[HEAD.as_bytes(), &b"\xe2\x82".repeat(bytes / 2)].concat(),
-        None,
-    );
+    let _ = read(&[HEAD.as_bytes(), &b"\xe2\x82".repeat(bytes / 2)].concat(), None);
 }
 
 /// What `read` promises of everything that it gives.
@@ -110,36 +94,17 @@ fn keeps_its_promises(bytes: &[u8], format: Option<Format>) -> Result<(), TestCa
         return Ok(());
     };
     prop_assert!(!parsed.candidates.is_empty() || !parsed.rejected.is_empty());
-    let lines =
-        u32::try_from(bytes.iter().filter(|b| matches!(b, b'\n' | b'\r')).count()).unwrap() + 1;
+    let lines = u32::try_from(bytes.iter().filter(|b| matches!(b, b'\n' | b'\r')).count()).unwrap() + 1;
     for candidate in &parsed.candidates {
         prop_assert!(url::check(&candidate.url).is_ok());
         prop_assert!((1..=lines).contains(&candidate.line));
         for line in candidate.title.iter().chain(&candidate.tags) {
-            prop_assert!(
-                !line.is_empty() && line.trim() == line && !line.contains(char::is_control),
-                "{line:?}"
-            );
+            prop_assert!(!line.is_empty() && line.trim() == line && !line.contains(char::is_control), "{line:?}");
         }
-        prop_assert!(
-            candidate
-                .title
-                .as_ref()
-                .is_none_or(|title| title.len() <= limits::TITLE_BYTES)
-        );
-        prop_assert!(
-            candidate
-                .note
-                .as_ref()
-                .is_none_or(|note| !note.is_empty() && note.len() <= NOTE_BYTES)
-        );
+        prop_assert!(candidate.title.as_ref().is_none_or(|title| title.len() <= limits::TITLE_BYTES));
+        prop_assert!(candidate.note.as_ref().is_none_or(|note| !note.is_empty() && note.len() <= NOTE_BYTES));
         prop_assert!(candidate.tags.len() <= limits::TAGS);
-        prop_assert!(
-            candidate
-                .tags
-                .iter()
-                .all(|tag| tag.len() <= limits::TAG_BYTES)
-        );
+        prop_assert!(candidate.tags.iter().all(|tag| tag.len() <= limits::TAG_BYTES));
     }
     let all = parsed.candidates.len();
     let Merged { candidates, merged } = merge(parsed.candidates);
@@ -188,7 +153,8 @@ fn soup() -> impl Strategy<Value = Vec<u8>> {
         "-",
         ",",
     ]);
-    let bytes = prop_oneof![12 => piece.prop_map(|piece| piece.as_bytes().to_vec()), 1 => any::<[u8; 2]>().prop_map(Vec::from)];
+    let bytes =
+        prop_oneof![12 => piece.prop_map(|piece| piece.as_bytes().to_vec()), 1 => any::<[u8; 2]>().prop_map(Vec::from)];
     prop::collection::vec(bytes, 0..60).prop_map(|pieces| pieces.concat())
 }
 
