@@ -10,8 +10,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    bookmark, community, demo, edit, import, init, invite, join, limits, link, list, member, peer, post,
-    profile, relay, reply, retract, run, show, status, sync, trace, words,
+    bookmark, community, demo, edit, import, init, invite, join, limits, link, list, member, peer, post, profile,
+    relay, reply, retract, run, show, status, sync, trace, words,
 };
 
 /// A personal node for communities of practice: keep posts and bookmarks, join by an invite key, relay what matters.
@@ -30,13 +30,7 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Everywhere {
     /// The home folder [default: the platform's data folder]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "HEARTH_HOME",
-        hide_env_values = true
-    )]
+    #[arg(long, global = true, value_name = "DIR", env = "HEARTH_HOME", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
     /// Print for scripts: one JSON object, or one a line
     #[arg(long, global = true)]
@@ -187,9 +181,7 @@ mod tests {
     }
 
     fn kind_of_refusal(line: &[&str]) -> clap::error::ErrorKind {
-        Args::try_parse_from([&["hearth"], line].concat())
-            .expect_err("the test types a wrong line")
-            .kind()
+        Args::try_parse_from([&["hearth"], line].concat()).expect_err("the test types a wrong line").kind()
     }
 
     #[test]
@@ -205,9 +197,7 @@ mod tests {
         assert_eq!(duration("12h"), Ok(Duration::from_secs(43_200)));
         assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
-        for wrong in [
-            "", "7", "d", "7w", "-7d", "+7d", "7 d", "1.5h", "7dd", "７d", "7é", "7D",
-        ] {
+        for wrong in ["", "7", "d", "7w", "-7d", "+7d", "7 d", "1.5h", "7dd", "７d", "7é", "7D"] {
             assert_eq!(duration(wrong), Err(DurationError::Shape), "{wrong:?}");
         }
     }
@@ -216,15 +206,9 @@ mod tests {
     fn a_duration_never_overflows_the_milliseconds() {
         let most = u64::MAX / 1_000;
         assert_eq!(duration(&format!("{most}s")), Ok(Duration::from_secs(most)));
-        assert_eq!(
-            duration(&format!("{}s", most + 1)),
-            Err(DurationError::TooLong)
-        );
+        assert_eq!(duration(&format!("{}s", most + 1)), Err(DurationError::TooLong));
         assert_eq!(duration(&format!("{most}d")), Err(DurationError::TooLong));
-        assert_eq!(
-            duration("99999999999999999999999s"),
-            Err(DurationError::TooLong)
-        );
+        assert_eq!(duration("99999999999999999999999s"), Err(DurationError::TooLong));
         assert_eq!(milliseconds(Duration::from_secs(most)), most * 1_000);
     }
 
@@ -236,8 +220,7 @@ mod tests {
 
     #[test]
     fn an_invite_is_for_one_member_and_seven_days() {
-        let Verb::Invite(invite::Invite::Create(create)) = parsed(&["invite", "create", "garden"])
-        else {
+        let Verb::Invite(invite::Invite::Create(create)) = parsed(&["invite", "create", "garden"]) else {
             panic!("another verb was parsed");
         };
         assert_eq!(create.role, Role::Member);
@@ -248,9 +231,7 @@ mod tests {
 
     #[test]
     fn a_link_carries_everything_twenty_a_day_for_ninety_days() {
-        let line = [
-            "link", "create", "garden", "--out", "library", "--broker", "ferry",
-        ];
+        let line = ["link", "create", "garden", "--out", "library", "--broker", "ferry"];
         let Verb::Link(link::Link::Create(create)) = parsed(&line) else {
             panic!("another verb was parsed");
         };
@@ -265,13 +246,8 @@ mod tests {
     fn a_link_goes_one_way_and_names_a_broker() {
         use clap::error::ErrorKind;
         let neither = ["link", "create", "garden", "--broker", "ferry"];
-        assert_eq!(
-            kind_of_refusal(&neither),
-            ErrorKind::MissingRequiredArgument
-        );
-        let both = [
-            "link", "create", "garden", "--out", "a", "--in", "b", "--broker", "ferry",
-        ];
+        assert_eq!(kind_of_refusal(&neither), ErrorKind::MissingRequiredArgument);
+        let both = ["link", "create", "garden", "--out", "a", "--in", "b", "--broker", "ferry"];
         assert_eq!(kind_of_refusal(&both), ErrorKind::ArgumentConflict);
         let nobody = ["link", "create", "garden", "--out", "library"];
         assert_eq!(kind_of_refusal(&nobody), ErrorKind::MissingRequiredArgument);
@@ -309,10 +285,7 @@ mod tests {
             panic!("another verb was parsed");
         };
         assert_eq!(list.limit, 50);
-        assert_eq!(
-            (list.within, list.kind, list.by, list.tag),
-            (None, None, None, None)
-        );
+        assert_eq!((list.within, list.kind, list.by, list.tag), (None, None, None, None));
     }
 
     #[test]
@@ -342,9 +315,7 @@ mod tests {
 
     #[test]
     fn to_before_the_text_does_not_swallow_it() {
-        let line = [
-            "post", "--to", "garden", "--to", "library", "-t", "tea", "hello",
-        ];
+        let line = ["post", "--to", "garden", "--to", "library", "-t", "tea", "hello"];
         let Verb::Post(post) = parsed(&line) else {
             panic!("another verb was parsed");
         };
@@ -364,14 +335,8 @@ mod tests {
     #[test]
     fn empty_names_are_typed_wrong() {
         use clap::error::ErrorKind::ValueValidation;
-        assert_eq!(
-            kind_of_refusal(&["community", "leave", " "]),
-            ValueValidation
-        );
+        assert_eq!(kind_of_refusal(&["community", "leave", " "]), ValueValidation);
         assert_eq!(kind_of_refusal(&["show", ""]), ValueValidation);
-        assert_eq!(
-            kind_of_refusal(&["post", "hello", "--to", ""]),
-            ValueValidation
-        );
+        assert_eq!(kind_of_refusal(&["post", "hello", "--to", ""]), ValueValidation);
     }
 }

@@ -131,19 +131,11 @@ mod tests {
     #[test]
     fn only_join_sync_and_peer_add_start_the_network() {
         let on = |line: &str| {
-            let args =
-                Args::try_parse_from(line.split(' ')).expect("the test types a correct line");
+            let args = Args::try_parse_from(line.split(' ')).expect("the test types a correct line");
             network(&args.verb.expect("the test types a verb")) == Network::On
         };
-        assert!(
-            on("hearth join KEY") && on("hearth sync") && on("hearth peer add /ip4/1.2.3.4/tcp/5")
-        );
-        for line in [
-            "hearth join --cancel garden",
-            "hearth peer list",
-            "hearth post hello",
-            "hearth status",
-        ] {
+        assert!(on("hearth join KEY") && on("hearth sync") && on("hearth peer add /ip4/1.2.3.4/tcp/5"));
+        for line in ["hearth join --cancel garden", "hearth peer list", "hearth post hello", "hearth status"] {
             assert!(!on(line), "{line}");
         }
     }

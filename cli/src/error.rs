@@ -208,19 +208,9 @@ impl Error {
     /// A usage error of clap's, cut to one line, with the help to ask for.
     pub(crate) fn typed_wrong(error: &clap::Error) -> Self {
         let rendered = error.render().to_string();
-        let line: Vec<&str> = rendered
-            .lines()
-            .take_while(|line| !line.trim().is_empty())
-            .map(str::trim)
-            .collect();
-        let behind = |name: &str| {
-            rendered
-                .lines()
-                .find_map(|line| line.trim_start().strip_prefix(name))
-        };
-        let hint = behind("tip: ")
-            .or_else(|| behind("Usage: "))
-            .unwrap_or("hearth --help");
+        let line: Vec<&str> = rendered.lines().take_while(|line| !line.trim().is_empty()).map(str::trim).collect();
+        let behind = |name: &str| rendered.lines().find_map(|line| line.trim_start().strip_prefix(name));
+        let hint = behind("tip: ").or_else(|| behind("Usage: ")).unwrap_or("hearth --help");
         let line = line.join(" ");
         Self::Arguments {
             line: line.strip_prefix("error: ").unwrap_or(&line).to_owned(),
@@ -235,8 +225,7 @@ impl Error {
         let field = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
         Self::Answered {
             status,
-            error: field("error")
-                .unwrap_or_else(|| format!("the node answered with status {status}")),
+            error: field("error").unwrap_or_else(|| format!("the node answered with status {status}")),
             reason: field("reason").unwrap_or_else(|| format!("status_{status}")),
             hint: field("hint").unwrap_or_default(),
         }
@@ -313,7 +302,8 @@ impl Error {
                 "the token was not sent; stop what listens there, then start `hearth run` again".to_owned()
             }
             Self::BrokenOff { .. } => {
-                "it may have been done or not: look with `hearth status` and `hearth list` before you repeat it".to_owned()
+                "it may have been done or not: look with `hearth status` and `hearth list` before you repeat it"
+                    .to_owned()
             }
             Self::TooSlow { .. } => "`hearth status` shows what the node is busy with".to_owned(),
             Self::OddAnswer { .. } | Self::OddRequest { .. } => {
@@ -339,10 +329,7 @@ impl Error {
 }
 
 fn address(api: Option<&str>) -> String {
-    api.map_or_else(
-        || "still starting".to_owned(),
-        |api| format!("at http://{api}"),
-    )
+    api.map_or_else(|| "still starting".to_owned(), |api| format!("at http://{api}"))
 }
 
 #[cfg(test)]
@@ -352,9 +339,7 @@ mod tests {
     use clap::Parser as _;
 
     fn typed(line: &str) -> Error {
-        Error::typed_wrong(
-            &Args::try_parse_from(line.split(' ')).expect_err("the test types a wrong line"),
-        )
+        Error::typed_wrong(&Args::try_parse_from(line.split(' ')).expect_err("the test types a wrong line"))
     }
 
     #[test]
@@ -364,10 +349,7 @@ mod tests {
         assert_eq!((error.reason(), error.exit_code()), ("typed_wrong", 2));
         assert!(error.hint().contains("'list'"), "{}", error.hint());
         let error = typed("hearth relay abcdef");
-        assert!(
-            error.to_string().contains("--to <C> --note <TEXT>"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("--to <C> --note <TEXT>"), "{error}");
         assert!(error.hint().starts_with("hearth relay"), "{}", error.hint());
         let error = typed("hearth post x --reach 9");
         assert_eq!(error.hint(), "hearth --help");
@@ -377,10 +359,7 @@ mod tests {
     fn a_refusal_of_the_node_comes_through_whole() {
         let body = br#"{"error":"what","reason":"why","hint":"how","later":1}"#;
         let error = Error::answered(403, body);
-        assert_eq!(
-            error.to_json(),
-            json!({"error": "what", "reason": "why", "hint": "how"})
-        );
+        assert_eq!(error.to_json(), json!({"error": "what", "reason": "why", "hint": "how"}));
         assert_eq!(error.exit_code(), 3);
         let error = Error::answered(500, b"<html>");
         assert_eq!(error.to_string(), "the node answered with status 500");

@@ -23,9 +23,7 @@ pub(crate) fn chosen(typed: Option<PathBuf>) -> Result<Home, Error> {
 pub(crate) fn login_name() -> String {
     named_by(
         ["USER", "LOGNAME", "USERNAME"].map(|name| env::var(name).ok()),
-        directories::BaseDirs::new()
-            .as_ref()
-            .map(directories::BaseDirs::home_dir),
+        directories::BaseDirs::new().as_ref().map(directories::BaseDirs::home_dir),
     )
 }
 
@@ -35,13 +33,7 @@ fn named_by(names: [Option<String>; 3], folder: Option<&Path>) -> String {
         .into_iter()
         .flatten()
         .find(filled)
-        .or_else(|| {
-            folder?
-                .file_name()?
-                .to_str()
-                .map(str::to_owned)
-                .filter(filled)
-        })
+        .or_else(|| folder?.file_name()?.to_str().map(str::to_owned).filter(filled))
         .unwrap_or_else(|| NAMELESS.to_owned())
 }
 
@@ -59,10 +51,7 @@ mod tests {
     fn the_first_filled_name_is_the_login_name() {
         let names = [Some(" ".to_owned()), None, Some("alice".to_owned())];
         assert_eq!(named_by(names, Some(Path::new("/home/bob"))), "alice");
-        assert_eq!(
-            named_by([None, None, None], Some(Path::new("/home/bob"))),
-            "bob"
-        );
+        assert_eq!(named_by([None, None, None], Some(Path::new("/home/bob"))), "bob");
         assert_eq!(named_by([None, None, None], Some(Path::new("/"))), NAMELESS);
         assert_eq!(named_by([None, None, None], None), NAMELESS);
     }

@@ -53,36 +53,19 @@ pub(crate) fn answer(question: &str, out: &mut Output) -> Result<String, Error> 
 
 /// A whole file of at most [`FILE_BYTES`].
 pub(crate) fn file(path: &Path) -> Result<Vec<u8>, Error> {
-    let unreadable = |source| Error::File {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| Error::File { path: path.to_owned(), source };
     let opened = File::open(path).map_err(unreadable)?;
     let bytes = at_most(FILE_BYTES, opened).map_err(unreadable)?;
-    bytes.ok_or_else(|| Error::FileTooLong {
-        path: path.to_owned(),
-        limit: FILE_BYTES,
-    })
+    bytes.ok_or_else(|| Error::FileTooLong { path: path.to_owned(), limit: FILE_BYTES })
 }
 
 /// What was typed; where nothing was, a dash if something is piped in.
-fn or_piped(
-    what: &'static str,
-    typed: Option<String>,
-    is_piped: impl FnOnce() -> bool,
-) -> Result<String, Error> {
-    typed
-        .or_else(|| is_piped().then(|| STDIN.to_owned()))
-        .ok_or(Error::NoInput { what })
+fn or_piped(what: &'static str, typed: Option<String>, is_piped: impl FnOnce() -> bool) -> Result<String, Error> {
+    typed.or_else(|| is_piped().then(|| STDIN.to_owned())).ok_or(Error::NoInput { what })
 }
 
 /// The typed text, or what `stdin` holds where a dash was typed.
-fn given(
-    what: &'static str,
-    limit: u64,
-    typed: String,
-    stdin: &mut impl Read,
-) -> Result<String, Error> {
+fn given(what: &'static str, limit: u64, typed: String, stdin: &mut impl Read) -> Result<String, Error> {
     if typed != STDIN {
         return filled(what, limit, typed);
     }
@@ -92,10 +75,7 @@ fn given(
 }
 
 fn utf8(what: &'static str, bytes: Vec<u8>) -> Result<String, Error> {
-    String::from_utf8(bytes).map_err(|error| Error::NotText {
-        what,
-        at: error.utf8_error().valid_up_to() + 1,
-    })
+    String::from_utf8(bytes).map_err(|error| Error::NotText { what, at: error.utf8_error().valid_up_to() + 1 })
 }
 
 fn filled(what: &'static str, limit: u64, text: String) -> Result<String, Error> {
@@ -117,9 +97,7 @@ fn at_most(limit: u64, from: impl Read) -> io::Result<Option<Vec<u8>>> {
 
 fn line(from: &mut impl BufRead, what: &'static str, limit: u64) -> Result<String, Error> {
     let mut bytes = Vec::new();
-    from.take(limit + 1)
-        .read_until(b'\n', &mut bytes)
-        .map_err(Error::Reading)?;
+    from.take(limit + 1).read_until(b'\n', &mut bytes).map_err(Error::Reading)?;
     if bytes.len() as u64 > limit {
         return Err(Error::TooLong { what, limit });
     }
@@ -137,10 +115,7 @@ mod tests {
 
     #[test]
     fn typed_text_wins_over_piped_text() {
-        assert_eq!(
-            read(Some("typed"), b"piped").expect("both are fine"),
-            "typed"
-        );
+        assert_eq!(read(Some("typed"), b"piped").expect("both are fine"), "typed");
     }
 
     #[test]
@@ -158,10 +133,7 @@ mod tests {
 
     #[test]
     fn text_may_reach_its_limit_and_not_pass_it() {
-        assert_eq!(
-            read(None, b"12345678").expect("it is at the limit").len(),
-            8
-        );
+        assert_eq!(read(None, b"12345678").expect("it is at the limit").len(), 8);
         for error in [read(None, b"123456789"), read(Some("123456789"), b"")] {
             let error = error.expect_err("it is over the limit");
             assert!(matches!(error, Error::TooLong { limit: 8, .. }));
@@ -177,15 +149,9 @@ mod tests {
 
     #[test]
     fn blank_text_is_empty() {
-        assert!(matches!(
-            read(None, b" \n\t"),
-            Err(Error::EmptyInput { .. })
-        ));
+        assert!(matches!(read(None, b" \n\t"), Err(Error::EmptyInput { .. })));
         assert!(matches!(read(None, b""), Err(Error::EmptyInput { .. })));
-        assert!(matches!(
-            read(Some(""), b"piped"),
-            Err(Error::EmptyInput { .. })
-        ));
+        assert!(matches!(read(Some(""), b"piped"), Err(Error::EmptyInput { .. })));
     }
 
     #[test]
@@ -207,10 +173,6 @@ mod tests {
     fn a_missing_file_is_named() {
         let error = file(Path::new("/nowhere/bookmarks.html")).expect_err("it is not there");
         assert_eq!(error.exit_code(), 1);
-        assert!(
-            error
-                .to_string()
-                .starts_with("/nowhere/bookmarks.html could not be read")
-        );
+        assert!(error.to_string().starts_with("/nowhere/bookmarks.html could not be read"));
     }
 }

@@ -46,9 +46,7 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     let done = done.and_then(|()| out.flush());
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Error::Printing(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
+        Err(Error::Printing(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             out.error(&error);
             ExitCode::from(error.exit_code())

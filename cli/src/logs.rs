@@ -47,9 +47,7 @@ mod tests {
     fn a_logged_name_cannot_steer_the_terminal() {
         let mut kept = Vec::new();
         let line = "peer=\u{1b}[2Jevil\nsecond\u{202e}\n";
-        Escaping(&mut kept)
-            .write_all(line.as_bytes())
-            .expect("memory takes it");
+        Escaping(&mut kept).write_all(line.as_bytes()).expect("memory takes it");
         assert_eq!(kept, b"peer=\\x1b[2Jevil\\nsecond\\u{202e}\n");
     }
 }

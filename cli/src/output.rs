@@ -30,15 +30,8 @@ pub(crate) enum Form {
 impl Form {
     /// The form that the arguments ask for, also where they cannot be parsed.
     pub(crate) fn asked_for(arguments: &[OsString]) -> Self {
-        let options = arguments
-            .iter()
-            .skip(1)
-            .take_while(|argument| *argument != "--");
-        if options.into_iter().any(|argument| argument == "--json") {
-            Self::Json
-        } else {
-            Self::Human
-        }
+        let options = arguments.iter().skip(1).take_while(|argument| *argument != "--");
+        if options.into_iter().any(|argument| argument == "--json") { Self::Json } else { Self::Human }
     }
 }
 
@@ -79,18 +72,8 @@ impl Output {
 
     /// To places of a test's choosing, without a terminal.
     #[cfg(test)]
-    pub(crate) fn to(
-        form: Form,
-        answers: impl Write + Send + 'static,
-        asides: impl Write + Send + 'static,
-    ) -> Self {
-        Self {
-            form,
-            answers: Box::new(answers),
-            asides: Box::new(asides),
-            width: None,
-            progress: Progress::Hidden,
-        }
+    pub(crate) fn to(form: Form, answers: impl Write + Send + 'static, asides: impl Write + Send + 'static) -> Self {
+        Self { form, answers: Box::new(answers), asides: Box::new(asides), width: None, progress: Progress::Hidden }
     }
 
     /// For whom is printed.
@@ -109,11 +92,7 @@ impl Output {
     }
 
     /// One answer: the node's object as it came, or what it means to a person.
-    pub(crate) fn tell(
-        &mut self,
-        answer: &Value,
-        human: impl FnOnce() -> Result<String, Error>,
-    ) -> Result<(), Error> {
+    pub(crate) fn tell(&mut self, answer: &Value, human: impl FnOnce() -> Result<String, Error>) -> Result<(), Error> {
         self.list(std::slice::from_ref(answer), human)
     }
 
@@ -151,8 +130,7 @@ impl Output {
     /// A question to the person, on standard error, where the answer is typed behind it.
     pub(crate) fn prompt(&mut self, question: &str) {
         // A closed standard error makes the question invisible, not impossible to answer.
-        let _ =
-            write!(self.asides, "{}", escape::block(question)).and_then(|()| self.asides.flush());
+        let _ = write!(self.asides, "{}", escape::block(question)).and_then(|()| self.asides.flush());
     }
 
     /// What went wrong, on standard error, in the form that was asked for.
@@ -161,9 +139,7 @@ impl Output {
         let _ = self.answers.flush();
         let text = match (self.form, error) {
             (Form::Json, _) => json::line(&error.to_json()),
-            (Form::Human, Error::Arguments { rendered, .. }) => {
-                escape::block(rendered).trim_end().to_owned()
-            }
+            (Form::Human, Error::Arguments { rendered, .. }) => escape::block(rendered).trim_end().to_owned(),
             (Form::Human, _) => for_people(error),
         };
         // Nobody is left to tell where standard error is closed; the exit code still says it.
@@ -195,14 +171,8 @@ mod tests {
 
     #[test]
     fn json_is_asked_for_anywhere_but_behind_two_dashes() {
-        assert_eq!(
-            Form::asked_for(&arguments("hearth list --json --oops")),
-            Form::Json
-        );
-        assert_eq!(
-            Form::asked_for(&arguments("hearth post -- --json")),
-            Form::Human
-        );
+        assert_eq!(Form::asked_for(&arguments("hearth list --json --oops")), Form::Json);
+        assert_eq!(Form::asked_for(&arguments("hearth post -- --json")), Form::Human);
         assert_eq!(Form::asked_for(&arguments("--json list")), Form::Human);
     }
 
@@ -212,8 +182,7 @@ mod tests {
         for (form, printed) in [(Form::Json, "{\"peers\":2}\n"), (Form::Human, "two\n")] {
             let kept = Kept::default();
             let mut out = Output::to(form, kept.clone(), Kept::default());
-            out.tell(&answer, || Ok("two".to_owned()))
-                .expect("memory takes it");
+            out.tell(&answer, || Ok("two".to_owned())).expect("memory takes it");
             out.flush().expect("memory takes it");
             assert_eq!(kept.text(), printed);
         }
@@ -223,8 +192,7 @@ mod tests {
     fn a_list_for_scripts_has_a_line_for_each() {
         let kept = Kept::default();
         let mut out = Output::to(Form::Json, kept.clone(), Kept::default());
-        out.list(&[json!({"n": 1}), json!({"n": 2})], || Ok(String::new()))
-            .expect("memory takes it");
+        out.list(&[json!({"n": 1}), json!({"n": 2})], || Ok(String::new())).expect("memory takes it");
         assert_eq!(kept.text(), "{\"n\":1}\n{\"n\":2}\n");
     }
 
@@ -233,8 +201,7 @@ mod tests {
         for form in [Form::Human, Form::Json] {
             let (answers, asides) = (Kept::default(), Kept::default());
             let mut out = Output::to(form, answers.clone(), asides.clone());
-            out.tell(&json!({ "title": EVIL }), || Ok(EVIL.to_owned()))
-                .expect("memory takes it");
+            out.tell(&json!({ "title": EVIL }), || Ok(EVIL.to_owned())).expect("memory takes it");
             out.error(&Error::Answered {
                 status: 400,
                 error: format!("{EVIL}\nerror: a second one"),
@@ -243,18 +210,11 @@ mod tests {
             });
             out.prompt(EVIL);
             for text in [answers.text(), asides.text()] {
-                assert!(
-                    !text.replace('\n', "").contains(escape::is_hidden),
-                    "{text:?}"
-                );
+                assert!(!text.replace('\n', "").contains(escape::is_hidden), "{text:?}");
                 assert!(text.contains("end"), "{text:?}");
             }
             assert_eq!(
-                asides
-                    .text()
-                    .lines()
-                    .filter(|line| line.starts_with("error:"))
-                    .count(),
+                asides.text().lines().filter(|line| line.starts_with("error:")).count(),
                 usize::from(form == Form::Human)
             );
         }

@@ -46,22 +46,12 @@ impl Request {
 
     /// Asks for something to be done, as JSON says.
     pub(crate) fn post(path: &[&str], body: Value) -> Result<Self, Error> {
-        Ok(Self::new(
-            Method::POST,
-            path,
-            Body::Json(body),
-            Some(fresh_id()?),
-        ))
+        Ok(Self::new(Method::POST, path, Body::Json(body), Some(fresh_id()?)))
     }
 
     /// Hands over a file.
     pub(crate) fn send(path: &[&str], bytes: Vec<u8>) -> Result<Self, Error> {
-        Ok(Self::new(
-            Method::POST,
-            path,
-            Body::Bytes(bytes),
-            Some(fresh_id()?),
-        ))
+        Ok(Self::new(Method::POST, path, Body::Bytes(bytes), Some(fresh_id()?)))
     }
 
     fn new(method: Method, path: &[&str], body: Body, id: Option<[u8; ID_BYTES]>) -> Self {
@@ -70,20 +60,13 @@ impl Request {
             target.push('/');
             encode(segment, &mut target);
         }
-        Self {
-            method,
-            target,
-            body,
-            patience: PATIENCE,
-            id,
-        }
+        Self { method, target, body, patience: PATIENCE, id }
     }
 
     /// Adds `name=value` to the query where there is a value.
     pub(crate) fn query(mut self, name: &str, value: Option<&str>) -> Self {
         if let Some(value) = value {
-            self.target
-                .push(if self.target.contains('?') { '&' } else { '?' });
+            self.target.push(if self.target.contains('?') { '&' } else { '?' });
             self.target.push_str(name);
             self.target.push('=');
             encode(value, &mut self.target);
@@ -98,16 +81,9 @@ impl Request {
     }
 
     /// The request as HTTP, for the node that answers as `host` and knows `token`.
-    pub(crate) fn into_http(
-        self,
-        host: &str,
-        token: &str,
-    ) -> Result<http::Request<Vec<u8>>, Error> {
-        let odd = |cause: &dyn fmt::Display| Error::OddRequest {
-            cause: cause.to_string(),
-        };
-        let mut bearer =
-            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|error| odd(&error))?;
+    pub(crate) fn into_http(self, host: &str, token: &str) -> Result<http::Request<Vec<u8>>, Error> {
+        let odd = |cause: &dyn fmt::Display| Error::OddRequest { cause: cause.to_string() };
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|error| odd(&error))?;
         bearer.set_sensitive(true);
         let mut request = http::Request::builder()
             .method(self.method)
@@ -134,12 +110,7 @@ impl Request {
 
 impl fmt::Display for Request {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            to,
-            "{} {}",
-            self.method,
-            self.target.strip_prefix(PREFIX).unwrap_or(&self.target)
-        )?;
+        write!(to, "{} {}", self.method, self.target.strip_prefix(PREFIX).unwrap_or(&self.target))?;
         match &self.body {
             Body::Nothing => Ok(()),
             Body::Json(value) => write!(to, " {value}"),
@@ -175,10 +146,7 @@ mod tests {
         for (name, path) in [
             ("a/b", "/api/0/communities/a%2Fb/leave"),
             ("..", "/api/0/communities/%2E%2E/leave"),
-            (
-                "tea & 茶?#",
-                "/api/0/communities/tea%20%26%20%E8%8C%B6%3F%23/leave",
-            ),
+            ("tea & 茶?#", "/api/0/communities/tea%20%26%20%E8%8C%B6%3F%23/leave"),
         ] {
             let http = Request::get(&["communities", name, "leave"])
                 .into_http("localhost", "t")
@@ -190,19 +158,15 @@ mod tests {
 
     #[test]
     fn a_query_holds_what_is_there() {
-        let request = Request::get(&["items"])
-            .query("in", Some("a&b=c"))
-            .query("kind", None)
-            .query("limit", Some("50"));
+        let request =
+            Request::get(&["items"]).query("in", Some("a&b=c")).query("kind", None).query("limit", Some("50"));
         assert_eq!(request.to_string(), "GET /items?in=a%26b%3Dc&limit=50");
     }
 
     #[test]
     fn a_write_keeps_its_id_and_two_writes_differ() {
         let id = |request: Request| {
-            let http = request
-                .into_http("localhost", "t")
-                .expect("it is a plain request");
+            let http = request.into_http("localhost", "t").expect("it is a plain request");
             http.headers()["x-request-id"].clone()
         };
         let one = Request::post(&["sync"], json!({})).expect("there is entropy");
@@ -215,16 +179,11 @@ mod tests {
     #[test]
     fn a_request_names_host_token_and_type() {
         let request = Request::post(&["items"], json!({"kind": "post"})).expect("there is entropy");
-        let http = request
-            .into_http("127.0.0.1:7", "cafe")
-            .expect("it is a plain request");
+        let http = request.into_http("127.0.0.1:7", "cafe").expect("it is a plain request");
         assert_eq!(http.headers()["host"], "127.0.0.1:7");
         assert_eq!(http.headers()["authorization"], "Bearer cafe");
         assert_eq!(http.headers()["content-type"], "application/json");
-        assert!(
-            !format!("{http:?}").contains("cafe"),
-            "the token is not printed"
-        );
+        assert!(!format!("{http:?}").contains("cafe"), "the token is not printed");
     }
 
     #[test]

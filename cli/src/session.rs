@@ -29,8 +29,7 @@ const LOCK_LOOK: Duration = Duration::from_millis(50);
 const NODE: &str = "node";
 
 /// What a carrier brings back.
-pub(crate) type Carried<'a> =
-    Pin<Box<dyn Future<Output = Result<http::Response<Vec<u8>>, Error>> + 'a>>;
+pub(crate) type Carried<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Vec<u8>>, Error>> + 'a>>;
 /// A carrier that ends.
 pub(crate) type Ended = Pin<Box<dyn Future<Output = Result<(), Error>>>>;
 
@@ -65,19 +64,8 @@ pub(crate) struct Session {
 
 impl Session {
     /// A conversation that opens at its first request.
-    pub(crate) fn new(
-        home: Home,
-        command: &'static str,
-        network: Network,
-        progress: Progress,
-    ) -> Self {
-        Self {
-            home,
-            command,
-            network,
-            progress,
-            carrier: None,
-        }
+    pub(crate) fn new(home: Home, command: &'static str, network: Network, progress: Progress) -> Self {
+        Self { home, command, network, progress, carrier: None }
     }
 
     /// A conversation with whatever a test made up.
@@ -85,12 +73,7 @@ impl Session {
     pub(crate) fn carried_by(carrier: impl Carrier + 'static) -> Self {
         Self {
             carrier: Some(Box::new(carrier)),
-            ..Self::new(
-                Home::at("/nowhere".into()),
-                "test",
-                Network::Off,
-                Progress::Hidden,
-            )
+            ..Self::new(Home::at("/nowhere".into()), "test", Network::Off, Progress::Hidden)
         }
     }
 
@@ -110,22 +93,14 @@ impl Session {
         if !status.is_success() {
             return Err(Error::answered(status.as_u16(), body));
         }
-        serde_json::from_slice(body).map_err(|error| Error::OddAnswer {
-            what: error.to_string(),
-        })
+        serde_json::from_slice(body).map_err(|error| Error::OddAnswer { what: error.to_string() })
     }
 
     /// The list under `name` in the node's answer.
-    pub(crate) async fn ask_list(
-        &mut self,
-        request: Request,
-        name: &str,
-    ) -> Result<Vec<Value>, Error> {
+    pub(crate) async fn ask_list(&mut self, request: Request, name: &str) -> Result<Vec<Value>, Error> {
         match self.ask(request).await?.get_mut(name).map(Value::take) {
             Some(Value::Array(list)) => Ok(list),
-            _ => Err(Error::OddAnswer {
-                what: format!("it has no list `{name}`"),
-            }),
+            _ => Err(Error::OddAnswer { what: format!("it has no list `{name}`") }),
         }
     }
 
@@ -139,24 +114,17 @@ impl Session {
 
     async fn open(&self) -> Result<Box<dyn Carrier>, Error> {
         if !self.home.exists() {
-            return Err(Error::NoHome {
-                path: self.home.path().to_owned(),
-            });
+            return Err(Error::NoHome { path: self.home.path().to_owned() });
         }
-        settled(self.progress, LOCK_PATIENCE, async || {
-            match self.home.holder()? {
-                None => {
-                    let mode = Mode::Command {
-                        name: self.command.to_owned(),
-                        network: self.network == Network::On,
-                    };
-                    let token = self.home.token()?;
-                    let opened = opened(&self.home, mode).await?;
-                    Ok(opened.map(|node| Box::new(Here::new(node, token)) as Box<dyn Carrier>))
-                }
-                Some(holder) if holder.holder == NODE => self.reach(holder).await,
-                Some(holder) => Ok(Step::Wait(held(&holder))),
+        settled(self.progress, LOCK_PATIENCE, async || match self.home.holder()? {
+            None => {
+                let mode = Mode::Command { name: self.command.to_owned(), network: self.network == Network::On };
+                let token = self.home.token()?;
+                let opened = opened(&self.home, mode).await?;
+                Ok(opened.map(|node| Box::new(Here::new(node, token)) as Box<dyn Carrier>))
             }
+            Some(holder) if holder.holder == NODE => self.reach(holder).await,
+            Some(holder) => Ok(Step::Wait(held(&holder))),
         })
         .await
     }
@@ -170,11 +138,9 @@ impl Session {
             // It may be on its way down, or just up and not listening yet.
             Err(error @ Error::Unreachable { .. }) => Ok(Step::Wait(error)),
             // Nothing was asked of it yet, so nothing can have been done.
-            Err(Error::BrokenOff { api, cause }) => Ok(Step::Wait(Error::Unreachable {
-                pid: holder.pid,
-                api,
-                source: io::Error::other(cause),
-            })),
+            Err(Error::BrokenOff { api, cause }) => {
+                Ok(Step::Wait(Error::Unreachable { pid: holder.pid, api, source: io::Error::other(cause) }))
+            }
             Err(error) => Err(error),
         }
     }
@@ -191,16 +157,10 @@ pub(crate) async fn start_node(
 ) -> Result<Node, Error> {
     let node = settled(progress, LOCK_PATIENCE, async || match home.holder()? {
         None => {
-            let mode = Mode::Node {
-                listen: listen.to_vec(),
-                api: api.map(str::to_owned),
-            };
+            let mode = Mode::Node { listen: listen.to_vec(), api: api.map(str::to_owned) };
             Ok(opened(home, mode).await?.map(Box::new))
         }
-        Some(holder) if holder.holder == NODE => Err(Error::AlreadyRuns {
-            pid: holder.pid,
-            api: holder.api,
-        }),
+        Some(holder) if holder.holder == NODE => Err(Error::AlreadyRuns { pid: holder.pid, api: holder.api }),
         Some(holder) => Ok(Step::Wait(held(&holder))),
     })
     .await?;
@@ -255,10 +215,7 @@ async fn opened(home: &Home, mode: Mode) -> Result<Step<Node>, Error> {
 }
 
 fn held(holder: &Holder) -> Error {
-    Error::Held {
-        holder: format!("`{}`", holder.holder),
-        pid: holder.pid,
-    }
+    Error::Held { holder: format!("`{}`", holder.holder), pid: holder.pid }
 }
 
 #[cfg(test)]
@@ -269,10 +226,7 @@ mod tests {
     use std::cell::Cell;
 
     fn busy() -> Step<u8> {
-        Step::Wait(Error::Held {
-            holder: "`command import`".to_owned(),
-            pid: 7,
-        })
+        Step::Wait(Error::Held { holder: "`command import`".to_owned(), pid: 7 })
     }
 
     #[tokio::test]
@@ -280,11 +234,7 @@ mod tests {
         let looks = Cell::new(0);
         let done = settled(Progress::Hidden, LOCK_PATIENCE, async || {
             looks.set(looks.get() + 1);
-            Ok(if looks.get() < 3 {
-                busy()
-            } else {
-                Step::Done(9)
-            })
+            Ok(if looks.get() < 3 { busy() } else { Step::Done(9) })
         });
         assert_eq!(done.await.expect("the third look finds it free"), 9);
         assert_eq!(looks.get(), 3);
@@ -301,10 +251,7 @@ mod tests {
         assert_eq!(looks.get(), 1);
         let error = error.expect_err("it never was free");
         assert_eq!((error.reason(), error.exit_code()), ("home_in_use", 1));
-        assert_eq!(
-            error.to_string(),
-            "the home is in use by `command import` (process 7)"
-        );
+        assert_eq!(error.to_string(), "the home is in use by `command import` (process 7)");
     }
 
     #[tokio::test]
@@ -312,17 +259,11 @@ mod tests {
         let looks = Cell::new(0);
         let done: Result<u8, _> = settled(Progress::Hidden, LOCK_PATIENCE, async || {
             looks.set(looks.get() + 1);
-            Err(Error::AlreadyRuns {
-                pid: 7,
-                api: Some("127.0.0.1:1".to_owned()),
-            })
+            Err(Error::AlreadyRuns { pid: 7, api: Some("127.0.0.1:1".to_owned()) })
         })
         .await;
         let error = done.expect_err("a node runs");
-        assert_eq!(
-            error.to_string(),
-            "a node already runs in this home: process 7, at http://127.0.0.1:1"
-        );
+        assert_eq!(error.to_string(), "a node already runs in this home: process 7, at http://127.0.0.1:1");
         assert_eq!(looks.get(), 1);
     }
 
@@ -330,16 +271,8 @@ mod tests {
     async fn without_a_home_nothing_is_opened_and_the_hint_makes_one() {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("none");
-        let mut session = Session::new(
-            Home::at(path.clone()),
-            "list",
-            Network::Off,
-            Progress::Hidden,
-        );
-        let error = session
-            .ask(Request::get(&["status"]))
-            .await
-            .expect_err("there is no home");
+        let mut session = Session::new(Home::at(path.clone()), "list", Network::Off, Progress::Hidden);
+        let error = session.ask(Request::get(&["status"])).await.expect_err("there is no home");
         assert_eq!((error.reason(), error.exit_code()), ("no_home", 1));
         assert!(error.hint().contains("hearth init") && error.to_string().contains("none"));
         assert!(!path.exists());
@@ -347,36 +280,19 @@ mod tests {
 
     #[tokio::test]
     async fn the_status_of_an_answer_decides_the_exit_code() {
-        for (status, code) in [
-            (400, 2),
-            (401, 1),
-            (403, 3),
-            (404, 1),
-            (409, 1),
-            (500, 1),
-            (504, 1),
-        ] {
+        for (status, code) in [(400, 2), (401, 1), (403, 3), (404, 1), (409, 1), (500, 1), (504, 1)] {
             let answer = json!({"error": "what", "reason": "why", "hint": "how"});
             let mut session = Session::carried_by(Told::new([(status, answer)]));
-            let error = session
-                .ask(Request::get(&["status"]))
-                .await
-                .expect_err("it is no success");
+            let error = session.ask(Request::get(&["status"])).await.expect_err("it is no success");
             assert_eq!(error.exit_code(), code, "{status}");
-            assert_eq!(
-                error.to_json(),
-                json!({"error": "what", "reason": "why", "hint": "how"})
-            );
+            assert_eq!(error.to_json(), json!({"error": "what", "reason": "why", "hint": "how"}));
         }
     }
 
     #[tokio::test]
     async fn an_error_without_a_body_keeps_its_status() {
         let mut session = Session::carried_by(Told::new([(502, json!("gone"))]));
-        let error = session
-            .ask(Request::get(&["status"]))
-            .await
-            .expect_err("it is no success");
+        let error = session.ask(Request::get(&["status"])).await.expect_err("it is no success");
         assert_eq!((error.reason(), error.exit_code()), ("status_502", 1));
     }
 }

@@ -24,10 +24,7 @@ impl Kept {
 
 impl io::Write for Kept {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0
-            .lock()
-            .expect("no test panics while it prints")
-            .write(bytes)
+        self.0.lock().expect("no test panics while it prints").write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -44,10 +41,7 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn new(answers: impl IntoIterator<Item = (u16, Value)>) -> Self {
-        Self {
-            asked: Arc::default(),
-            answers: Arc::new(Mutex::new(answers.into_iter().collect())),
-        }
+        Self { asked: Arc::default(), answers: Arc::new(Mutex::new(answers.into_iter().collect())) }
     }
 
     /// What was asked, as `METHOD PATH BODY`.
@@ -59,15 +53,8 @@ impl Told {
 
 impl Carrier for Told {
     fn carry(&mut self, request: Request) -> Carried<'_> {
-        self.asked
-            .lock()
-            .expect("no test panics while it asks")
-            .push(request);
-        let answer = self
-            .answers
-            .lock()
-            .expect("no test panics while it asks")
-            .pop_front();
+        self.asked.lock().expect("no test panics while it asks").push(request);
+        let answer = self.answers.lock().expect("no test panics while it asks").pop_front();
         let (status, body) = answer.expect("the test prepared an answer for each request");
         let response = http::Response::builder()
             .status(status)
@@ -88,21 +75,12 @@ pub(crate) struct Heard {
 /// Runs one command line against prepared answers.
 pub(crate) async fn hear(line: &[&str], answers: impl IntoIterator<Item = (u16, Value)>) -> Heard {
     use clap::Parser as _;
-    let args = crate::args::Args::try_parse_from([&["hearth"], line].concat())
-        .expect("the test types a correct line");
-    let form = if args.everywhere.json {
-        Form::Json
-    } else {
-        Form::Human
-    };
+    let args = crate::args::Args::try_parse_from([&["hearth"], line].concat()).expect("the test types a correct line");
+    let form = if args.everywhere.json { Form::Json } else { Form::Human };
     let (kept, told) = (Kept::default(), Told::new(answers));
     let mut out = Output::to(form, kept.clone(), Kept::default());
     let mut session = Session::carried_by(told.clone());
     let verb = args.verb.expect("the test types a verb");
     let done = Box::pin(crate::commands::ask(verb, &mut session, &mut out)).await;
-    Heard {
-        done,
-        asked: told.asked(),
-        printed: kept.text(),
-    }
+    Heard { done, asked: told.asked(), printed: kept.text() }
 }

@@ -25,9 +25,7 @@ pub(crate) const MINE: &str = "mine";
 
 /// An answer as the type that a screen needs.
 pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
-    T::deserialize(value).map_err(|error| Error::OddAnswer {
-        what: error.to_string(),
-    })
+    T::deserialize(value).map_err(|error| Error::OddAnswer { what: error.to_string() })
 }
 
 /// Several of them.
@@ -125,24 +123,14 @@ pub(crate) struct Names(BTreeMap<String, String>);
 impl Names {
     /// Asks the node for them.
     pub(crate) async fn of(session: &mut Session) -> Result<Self, Error> {
-        let known = session
-            .ask_list(Request::get(&["communities"]), "communities")
-            .await?;
+        let known = session.ask_list(Request::get(&["communities"]), "communities").await?;
         let known = read_all::<Community>(&known)?;
-        Ok(Self(
-            known
-                .into_iter()
-                .map(|known| (known.community, known.name))
-                .collect(),
-        ))
+        Ok(Self(known.into_iter().map(|known| (known.community, known.name)).collect()))
     }
 
     /// The name, else the start of the id.
     pub(crate) fn name(&self, community: &str) -> String {
-        self.0
-            .get(community)
-            .cloned()
-            .unwrap_or_else(|| short(community))
+        self.0.get(community).cloned().unwrap_or_else(|| short(community))
     }
 
     /// Whether that is my own space.
@@ -208,14 +196,8 @@ mod tests {
     #[test]
     fn a_glance_is_the_first_thing_that_says_something() {
         assert_eq!(item(&json!({"title": "T", "text": "x"})).glance(), "T");
-        assert_eq!(
-            item(&json!({"title": " ", "text": "\n one\ntwo"})).glance(),
-            "one …"
-        );
-        assert_eq!(
-            item(&json!({"url": "https://a.example/"})).glance(),
-            "https://a.example/"
-        );
+        assert_eq!(item(&json!({"title": " ", "text": "\n one\ntwo"})).glance(), "one …");
+        assert_eq!(item(&json!({"url": "https://a.example/"})).glance(), "https://a.example/");
         assert_eq!(item(&json!({})).glance(), "");
         let long = item(&json!({"text": "é".repeat(100)})).glance();
         assert_eq!(long.chars().count(), GLANCE + 2);
@@ -242,10 +224,7 @@ mod tests {
     #[test]
     fn a_shell_takes_a_quoted_text_as_one_word() {
         assert_eq!(quoted("https://a.example/b"), "https://a.example/b");
-        assert_eq!(
-            quoted("https://a.example/?a=1&b=2"),
-            "'https://a.example/?a=1&b=2'"
-        );
+        assert_eq!(quoted("https://a.example/?a=1&b=2"), "'https://a.example/?a=1&b=2'");
         assert_eq!(quoted("it's"), "'it'\\''s'");
         assert_eq!(quoted(""), "''");
     }

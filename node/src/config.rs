@@ -47,7 +47,10 @@ impl Config {
     pub fn read(home: &Path) -> Result<Config, ConfigError> {
         let path = home.join(FILE);
         match std::fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|why| ConfigError::Unreadable { path: path.display().to_string(), why: why.message().to_owned() }),
+            Ok(text) => toml::from_str(&text).map_err(|why| ConfigError::Unreadable {
+                path: path.display().to_string(),
+                why: why.message().to_owned(),
+            }),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(Config::default()),
             Err(source) => Err(ConfigError::Io { path: path.display().to_string(), source }),
         }

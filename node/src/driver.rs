@@ -115,7 +115,9 @@ impl Driver {
                     Ok(())
                 }
                 Work::Input(input) => self.decide(*input, &mut overlay, &mut later),
-                Work::Command { command, request, reply } => self.command(*command, request, reply, &mut overlay, &mut later),
+                Work::Command { command, request, reply } => {
+                    self.command(*command, request, reply, &mut overlay, &mut later)
+                }
             };
             if let Err(why) = decided {
                 // Half an input must not be kept: what this batch has decided is given up whole.
@@ -268,7 +270,9 @@ impl Driver {
     /// The driver never waits for the network: what does not fit is lost, and comparison repairs it.
     fn try_order(&mut self, order: Order) -> bool {
         let network = self.network.borrow().clone();
-        network.is_some_and(|network| network.try_order(order).inspect_err(|why| tracing::debug!(%why, "order lost")).is_ok())
+        network.is_some_and(|network| {
+            network.try_order(order).inspect_err(|why| tracing::debug!(%why, "order lost")).is_ok()
+        })
     }
 
     fn publish_snapshot(&mut self) {

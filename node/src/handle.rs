@@ -20,7 +20,11 @@ pub type RequestId = [u8; 16];
 #[derive(Debug)]
 pub(crate) enum Work {
     Input(Box<Input>),
-    Command { command: Box<Command>, request: Option<RequestId>, reply: oneshot::Sender<Result<Answer, Failure>> },
+    Command {
+        command: Box<Command>,
+        request: Option<RequestId>,
+        reply: oneshot::Sender<Result<Answer, Failure>>,
+    },
     /// The network is there: listen and dial.
     Start,
     Stop,

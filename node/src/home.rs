@@ -128,9 +128,13 @@ impl HomeError {
             HomeError::Exists { .. } => "use it as it is, or name another folder with --home".to_owned(),
             HomeError::Missing { .. } => "make one with `hearth init`".to_owned(),
             HomeError::Name { .. } => "give one with `--name`".to_owned(),
-            HomeError::Io { source, .. } if is_read_only(source) => "make the folder writable for you, or name another with --home".to_owned(),
+            HomeError::Io { source, .. } if is_read_only(source) => {
+                "make the folder writable for you, or name another with --home".to_owned()
+            }
             HomeError::Io { .. } => "look at the folder, or name another with --home".to_owned(),
-            HomeError::Damaged { .. } => "restore it from a backup; the words of `hearth words` restore the person".to_owned(),
+            HomeError::Damaged { .. } => {
+                "restore it from a backup; the words of `hearth words` restore the person".to_owned()
+            }
             HomeError::Newer { .. } => "install the newer Hearth again; nothing was changed".to_owned(),
             HomeError::Held { holder, .. } => match &holder.api {
                 Some(api) => format!("it serves at {api}; stop it, or name another folder with --home"),
@@ -263,7 +267,9 @@ impl Home {
         let path = self.file(KEYS);
         let bytes = match fs::read(&path) {
             Ok(bytes) => Zeroizing::new(bytes),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return Err(HomeError::Missing { path: self.path.display().to_string() }),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                return Err(HomeError::Missing { path: self.path.display().to_string() });
+            }
             Err(source) => return Err(HomeError::Io { path: path.display().to_string(), source }),
         };
         if bytes.get(1).is_some_and(|version| (KEYS_VERSION + 1..0x18).contains(version)) {
@@ -293,7 +299,9 @@ impl Home {
     fn text(&self, name: &str) -> Result<String, HomeError> {
         match fs::read_to_string(self.file(name)) {
             Ok(text) => Ok(text.trim().to_owned()),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => Err(HomeError::Missing { path: self.path.display().to_string() }),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => {
+                Err(HomeError::Missing { path: self.path.display().to_string() })
+            }
             Err(source) => Err(HomeError::Io { path: self.file(name).display().to_string(), source }),
         }
     }
@@ -322,13 +330,23 @@ impl Home {
     pub(crate) fn lock(&self, holder: &str) -> Result<Lock, HomeError> {
         let path = self.file(LOCK);
         let io = |source| HomeError::Io { path: path.display().to_string(), source };
-        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(io)?;
         for tried in 0.. {
             match file.try_lock() {
                 Ok(()) => break,
                 Err(TryLockError::WouldBlock) if tried < LOCK_TRIES => std::thread::sleep(LOCK_PAUSE),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(HomeError::Held { path: self.path.display().to_string(), holder: read_holder(&mut file) });
+                    return Err(HomeError::Held {
+                        path: self.path.display().to_string(),
+                        holder: read_holder(&mut file),
+                    });
                 }
                 Err(TryLockError::Error(source)) => return Err(io(source)),
             }
@@ -408,12 +426,32 @@ type KeysList<'a> = (
 );
 
 fn as_list(keys: &StoredKeys) -> KeysList<'_> {
-    (keys.version, &keys.entropy, (&keys.identity, &keys.device, &keys.sealing, &keys.transport), &keys.name, &keys.record)
+    (
+        keys.version,
+        &keys.entropy,
+        (&keys.identity, &keys.device, &keys.sealing, &keys.transport),
+        &keys.name,
+        &keys.record,
+    )
 }
 
 fn from_list(bytes: &[u8]) -> Option<StoredKeys> {
-    let (version, entropy, (identity, device, sealing, transport), name, record): (u8, _, (_, _, _, _), _, PersonRecord) =
-        decode(bytes, hearth_protocol::limits::PERSON_BYTES * 2).ok()?;
+    let (version, entropy, (identity, device, sealing, transport), name, record): (
+        u8,
+        _,
+        (_, _, _, _),
+        _,
+        PersonRecord,
+    ) = decode(bytes, hearth_protocol::limits::PERSON_BYTES * 2).ok()?;
     record.check().ok()?;
-    (version == KEYS_VERSION).then_some(StoredKeys { version, entropy, identity, device, sealing, transport, name, record })
+    (version == KEYS_VERSION).then_some(StoredKeys {
+        version,
+        entropy,
+        identity,
+        device,
+        sealing,
+        transport,
+        name,
+        record,
+    })
 }

@@ -202,7 +202,8 @@ impl Node {
     fn with_driver(home: &Home, keys: &Keys, lock: Lock) -> Result<Node, StartError> {
         let (writer, reader) = store::open(&home.file("store"), DiskSettings::default())?;
         let overlay = Overlay::new(&reader);
-        let engine = Engine::load(keys.identity.clone(), &home::entropy()?, clock::now(), &overlay).map_err(|why| StartError::Read(why.to_string()))?;
+        let engine = Engine::load(keys.identity.clone(), &home::entropy()?, clock::now(), &overlay)
+            .map_err(|why| StartError::Read(why.to_string()))?;
         drop(overlay);
         let (work, inbox) = mpsc::channel(INBOX);
         let (events, _) = broadcast::channel(EVENTS);
@@ -368,7 +369,8 @@ impl Node {
 
 async fn bind_api(address: &str) -> Result<(tokio::net::TcpListener, SocketAddr), StartError> {
     let fail = |source| StartError::Api { address: address.to_owned(), source };
-    let parsed: SocketAddr = address.parse().map_err(|why| fail(std::io::Error::new(std::io::ErrorKind::InvalidInput, why)))?;
+    let parsed: SocketAddr =
+        address.parse().map_err(|why| fail(std::io::Error::new(std::io::ErrorKind::InvalidInput, why)))?;
     if !parsed.ip().is_loopback() {
         return Err(StartError::ApiNotLocal { address: address.to_owned() });
     }

@@ -59,7 +59,9 @@ pub(crate) async fn translate(
                 tracing::debug!(why, "no answer");
                 inbox.input(Input::Unanswered { peer, id }).await
             }
-            Report::Gossip { peer, token, topic, data } => gossip((peer, token), topic, data, &snapshot, &network, &inbox).await,
+            Report::Gossip { peer, token, topic, data } => {
+                gossip((peer, token), topic, data, &snapshot, &network, &inbox).await
+            }
         };
     }
 }
@@ -84,8 +86,14 @@ pub(crate) fn address_list(transport: &[u8; 32], listening: &[String]) -> Option
 
 fn read_list(bytes: &[u8]) -> Option<AddressList> {
     let read = network::read_signed_addresses(bytes).ok()?;
-    let addresses: Vec<_> = read.addresses.iter().filter_map(|a| Blob::new(network::address_to_bytes(a).ok()?).ok()).collect();
-    Some(AddressList { peer: Blob::new(read.peer).ok()?, seq: read.seq, list: Blob::new(bytes.to_vec()).ok()?, addresses: List::new(addresses).ok()? })
+    let addresses: Vec<_> =
+        read.addresses.iter().filter_map(|a| Blob::new(network::address_to_bytes(a).ok()?).ok()).collect();
+    Some(AddressList {
+        peer: Blob::new(read.peer).ok()?,
+        seq: read.seq,
+        list: Blob::new(bytes.to_vec()).ok()?,
+        addresses: List::new(addresses).ok()?,
+    })
 }
 
 async fn requested(peer: Vec<u8>, token: u64, frame: &[u8], inbox: &Inbox) -> Result<(), Ended> {

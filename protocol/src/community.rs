@@ -94,7 +94,9 @@ impl Community {
         }
         let signers = &genesis.signed.signatures;
         let complete = signers.len() == founders.len()
-            && founders.iter().all(|f| signers.iter().any(|s| f.device(s.0).is_some_and(|c| c.caps.include(crate::person::Caps::OPERATIONS))));
+            && founders.iter().all(|f| {
+                signers.iter().any(|s| f.device(s.0).is_some_and(|c| c.caps.include(crate::person::Caps::OPERATIONS)))
+            });
         if !complete {
             return Err(Unsound::WrongSigner);
         }

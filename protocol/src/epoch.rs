@@ -3,8 +3,14 @@
 //! Whether an epoch is the right one to write under is decided by [`crate::authority`]; this
 //! module makes, seals, opens and names.
 
-use chacha20poly1305::{KeyInit as _, XChaCha20Poly1305, XNonce, aead::{Aead as _, Payload as AeadPayload}};
-use hpke::{Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _, aead::ChaCha20Poly1305, kdf::HkdfSha256, kem::X25519HkdfSha256};
+use chacha20poly1305::{
+    KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload as AeadPayload},
+};
+use hpke::{
+    Deserializable as _, Kem as _, OpModeR, OpModeS, Serializable as _, aead::ChaCha20Poly1305, kdf::HkdfSha256,
+    kem::X25519HkdfSha256,
+};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -169,7 +175,8 @@ impl SealingKey {
     }
 
     fn private(&self) -> <X25519HkdfSha256 as hpke::Kem>::PrivateKey {
-        <X25519HkdfSha256 as hpke::Kem>::PrivateKey::from_bytes(self.0.as_slice()).expect("any 32 bytes are an X25519 secret key")
+        <X25519HkdfSha256 as hpke::Kem>::PrivateKey::from_bytes(self.0.as_slice())
+            .expect("any 32 bytes are an X25519 secret key")
     }
 
     /// Opens an epoch key that was sealed to this device.
@@ -178,10 +185,17 @@ impl SealingKey {
     /// [`OpenError::Altered`] when it was sealed to another device, for another place in the log,
     /// or altered.
     pub fn open(&self, sealed: &SealedKey, info: &[u8]) -> Result<EpochKey, OpenError> {
-        let encapped = <X25519HkdfSha256 as hpke::Kem>::EncappedKey::from_bytes(&sealed.1.0).map_err(|_| OpenError::Altered)?;
+        let encapped =
+            <X25519HkdfSha256 as hpke::Kem>::EncappedKey::from_bytes(&sealed.1.0).map_err(|_| OpenError::Altered)?;
         let key = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-            &OpModeR::Base, &self.private(), &encapped, info, &sealed.2.0, &[],
-        ).map_err(|_| OpenError::Altered)?;
+            &OpModeR::Base,
+            &self.private(),
+            &encapped,
+            info,
+            &sealed.2.0,
+            &[],
+        )
+        .map_err(|_| OpenError::Altered)?;
         let key = Zeroizing::new(key);
         Ok(EpochKey::new(key.as_slice().try_into().map_err(|_| OpenError::Altered)?))
     }
@@ -223,11 +237,23 @@ pub fn sealing_info(community: CommunityId, parents: &[OpId]) -> Vec<u8> {
 ///
 /// # Errors
 /// [`OpenError::Altered`] when `kem` is no usable X25519 key (a point of small order).
-pub fn seal_to(device: PublicKey, kem: &Bytes<32>, key: &EpochKey, info: &[u8], random: &mut Random) -> Result<SealedKey, OpenError> {
+pub fn seal_to(
+    device: PublicKey,
+    kem: &Bytes<32>,
+    key: &EpochKey,
+    info: &[u8],
+    random: &mut Random,
+) -> Result<SealedKey, OpenError> {
     let public = <X25519HkdfSha256 as hpke::Kem>::PublicKey::from_bytes(&kem.0).map_err(|_| OpenError::Altered)?;
     let (encapped, sealed) = hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
-        &OpModeS::Base, &public, info, key.as_bytes(), &[], random,
-    ).map_err(|_| OpenError::Altered)?;
+        &OpModeS::Base,
+        &public,
+        info,
+        key.as_bytes(),
+        &[],
+        random,
+    )
+    .map_err(|_| OpenError::Altered)?;
     Ok(SealedKey(
         Bytes(first(device.0.as_bytes())),
         Bytes::try_from(encapped.to_bytes().as_slice()).map_err(|_| OpenError::Altered)?,
@@ -270,7 +296,8 @@ mod tests {
 
     #[test]
     fn a_key_is_sealed_to_one_device_at_one_place() {
-        let (device, mine, other) = (SecretKey::new(&[3; 32]).public(), SealingKey::new([4; 32]), SealingKey::new([5; 32]));
+        let (device, mine, other) =
+            (SecretKey::new(&[3; 32]).public(), SealingKey::new([4; 32]), SealingKey::new([5; 32]));
         let key = EpochKey::new([6; 32]);
         let sealed = seal_to(device, &mine.public(), &key, b"place", &mut Random::new(&[0; 32])).unwrap();
         assert_eq!(mine.open(&sealed, b"place").unwrap(), key);

@@ -96,7 +96,14 @@ pub struct Proof {
 impl Proof {
     /// Proves this device for `community`, sealed under the inner key.
     #[must_use]
-    pub fn seal(transcript: &Transcript, community: CommunityId, key: &EpochKey, speaker: Speaker, person: PersonId, device: &SecretKey) -> Vec<u8> {
+    pub fn seal(
+        transcript: &Transcript,
+        community: CommunityId,
+        key: &EpochKey,
+        speaker: Speaker,
+        person: PersonId,
+        device: &SecretKey,
+    ) -> Vec<u8> {
         let signature = device.sign(Context::AUTH, &transcript.proved(community, speaker));
         let proof = Proof { person, device: device.public(), signature };
         transcript.inner_key(key).seal(&encode(&proof), &[])
@@ -106,11 +113,20 @@ impl Proof {
     ///
     /// # Errors
     /// [`Malformed::Field`] when it does not open or the signature does not hold.
-    pub fn open(sealed: &[u8], transcript: &Transcript, community: CommunityId, key: &EpochKey, speaker: Speaker) -> Result<Proof, Malformed> {
+    pub fn open(
+        sealed: &[u8],
+        transcript: &Transcript,
+        community: CommunityId,
+        key: &EpochKey,
+        speaker: Speaker,
+    ) -> Result<Proof, Malformed> {
         const UNPROVEN: Malformed = Malformed::Field("the proof does not hold");
         let bytes = transcript.inner_key(key).open(sealed, &[]).map_err(|_| UNPROVEN)?;
         let proof: Proof = decode(&bytes, 256)?;
-        proof.device.verify(Context::AUTH, &transcript.proved(community, speaker), &proof.signature).map_err(|_| UNPROVEN)?;
+        proof
+            .device
+            .verify(Context::AUTH, &transcript.proved(community, speaker), &proof.signature)
+            .map_err(|_| UNPROVEN)?;
         Ok(proof)
     }
 }
@@ -129,7 +145,13 @@ pub struct JoinRequest {
 impl JoinRequest {
     /// Signs the transcript with the invite key, and seals.
     #[must_use]
-    pub fn seal(transcript: &Transcript, community: CommunityId, cert: Signed, join: Signed, invite: &SecretKey) -> Vec<u8> {
+    pub fn seal(
+        transcript: &Transcript,
+        community: CommunityId,
+        cert: Signed,
+        join: Signed,
+        invite: &SecretKey,
+    ) -> Vec<u8> {
         let signature = invite.sign(Context::INVITE_AUTH, &transcript.proved(community, Speaker::Asker));
         transcript.join_key(community).seal(&encode(&JoinRequest { cert, join, invite: signature }), &[])
     }

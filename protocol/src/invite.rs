@@ -130,7 +130,9 @@ impl CheckedJoin {
             .find(|key| Some(*key) != invite && *key != person.key && person.device(*key).is_some())
             .ok_or(Unsound::WrongSigner)?;
         let wanted = if invite.is_some() { 3 } else { 2 };
-        let complete = signers.len() == wanted && join.signed.signed_by(person.key) && invite.is_none_or(|key| join.signed.signed_by(key));
+        let complete = signers.len() == wanted
+            && join.signed.signed_by(person.key)
+            && invite.is_none_or(|key| join.signed.signed_by(key));
         if !complete {
             return Err(Unsound::WrongSigner);
         }
@@ -328,7 +330,8 @@ impl InviteKey {
         };
         let signed = Signed {
             payload: Blob::new(encode(&cert)).map_err(|_| InviteKeyRefusal::Damaged)?,
-            signatures: List::new(vec![KeyAndSignature(cert.device, packed.cert.signature)]).map_err(|_| InviteKeyRefusal::Damaged)?,
+            signatures: List::new(vec![KeyAndSignature(cert.device, packed.cert.signature)])
+                .map_err(|_| InviteKeyRefusal::Damaged)?,
         };
         let cert = Verified::<InviteCert>::check(signed).map_err(|why| match why {
             Unsound::Malformed(why) => InviteKeyRefusal::Malformed(why),
@@ -345,7 +348,14 @@ impl InviteKey {
 
     /// Signs a join with it.
     #[must_use]
-    pub fn join(&self, person: PersonRecord, name: Text<{ limits::NAME_BYTES }>, identity: &SecretKey, device: &SecretKey, ts: Millis) -> Signed {
+    pub fn join(
+        &self,
+        person: PersonRecord,
+        name: Text<{ limits::NAME_BYTES }>,
+        identity: &SecretKey,
+        device: &SecretKey,
+        ts: Millis,
+    ) -> Signed {
         let join = Join { version: V1, community: self.community, cert: Some(self.cert.id().into()), person, name, ts };
         Signed::seal(&join, &[&self.secret(), identity, device])
     }

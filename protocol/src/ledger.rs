@@ -69,20 +69,35 @@ pub trait Ledger {
     /// A salted body.
     fn body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, Self::Error>;
     /// The last item of a device's chain (T2).
-    fn chain_end(&self, community: CommunityId, scope: Scope, device: PublicKey) -> Result<Option<(u32, ItemId)>, Self::Error>;
+    fn chain_end(
+        &self,
+        community: CommunityId,
+        scope: Scope,
+        device: PublicKey,
+    ) -> Result<Option<(u32, ItemId)>, Self::Error>;
     /// Whether the author has retracted the item.
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Self::Error>;
     /// The edits of an item, by anybody.
     fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, Self::Error>;
     /// The author's bookmark of this normalised address in a community.
-    fn bookmark(&self, community: CommunityId, author: PersonId, normalised: &str) -> Result<Option<ItemId>, Self::Error>;
+    fn bookmark(
+        &self,
+        community: CommunityId,
+        author: PersonId,
+        normalised: &str,
+    ) -> Result<Option<ItemId>, Self::Error>;
 
     /// An envelope.
     fn envelope(&self, id: EnvelopeId) -> Result<Option<KeptEnvelope>, Self::Error>;
     /// The envelopes that brought an item into a community.
     fn envelopes_of(&self, community: CommunityId, item: ItemId) -> Result<Vec<EnvelopeId>, Self::Error>;
     /// The last envelope of a device from one community into another.
-    fn relay_end(&self, from: CommunityId, to: CommunityId, device: PublicKey) -> Result<Option<(u32, EnvelopeId)>, Self::Error>;
+    fn relay_end(
+        &self,
+        from: CommunityId,
+        to: CommunityId,
+        device: PublicKey,
+    ) -> Result<Option<(u32, EnvelopeId)>, Self::Error>;
     /// The envelopes of an in-link on one claimed day, in the order of R6.
     fn relayed_on(&self, in_link: OpId, day: u64) -> Result<Vec<EnvelopeId>, Self::Error>;
     /// A proof bundle's bytes.
@@ -91,7 +106,13 @@ pub trait Ledger {
     fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, Self::Error>;
 
     /// Ids of a set after `after`, ascending, at most `most`.
-    fn ids(&self, community: CommunityId, set: SetName, after: Option<AnyId>, most: usize) -> Result<Vec<AnyId>, Self::Error>;
+    fn ids(
+        &self,
+        community: CommunityId,
+        set: SetName,
+        after: Option<AnyId>,
+        most: usize,
+    ) -> Result<Vec<AnyId>, Self::Error>;
     /// Whether the community's set holds the id.
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, Self::Error>;
 }

@@ -96,10 +96,8 @@ impl Signed {
     #[must_use]
     pub fn seal<T: Payload>(value: &T, keys: &[&SecretKey]) -> Signed {
         let payload = value.to_canonical();
-        let mut signatures: Vec<KeyAndSignature> = keys
-            .iter()
-            .map(|key| KeyAndSignature(key.public(), key.sign(T::CONTEXT, &payload)))
-            .collect();
+        let mut signatures: Vec<KeyAndSignature> =
+            keys.iter().map(|key| KeyAndSignature(key.public(), key.sign(T::CONTEXT, &payload))).collect();
         signatures.sort_unstable();
         Signed {
             payload: Blob::new(payload).expect("a value within its limits encodes within its limit"),
@@ -221,4 +219,3 @@ impl<T: Payload> Verified<T> {
         self.signed.id::<T>()
     }
 }
-

@@ -171,13 +171,26 @@ impl Actor {
     /// # Panics
     /// When the terms are none that a certificate may have.
     #[must_use]
-    pub fn invite_with(&self, community: CommunityId, auth: Grant, number: u8, change: impl FnOnce(&mut InviteTerms)) -> InviteKey {
-        let mut terms =
-            InviteTerms { role: Role::Member, max_uses: 1, only: None, not_before: START, not_after: START.after(90 * DAY_MS) };
+    pub fn invite_with(
+        &self,
+        community: CommunityId,
+        auth: Grant,
+        number: u8,
+        change: impl FnOnce(&mut InviteTerms),
+    ) -> InviteKey {
+        let mut terms = InviteTerms {
+            role: Role::Member,
+            max_uses: 1,
+            only: None,
+            not_before: START,
+            not_after: START.after(90 * DAY_MS),
+        };
         change(&mut terms);
-        let hint = Hint(Blob::new(vec![0; 38]).expect("38 of 64 bytes"), Blob::new(vec![4; 8]).expect("8 of 256 bytes"));
+        let hint =
+            Hint(Blob::new(vec![0; 38]).expect("38 of 64 bytes"), Blob::new(vec![4; 8]).expect("8 of 256 bytes"));
         let hints = List::new(vec![hint]).expect("one of four");
-        InviteKey::create(community, (self.person, auth, &self.device), &terms, hints, [number; 24]).expect("terms within their bounds")
+        InviteKey::create(community, (self.person, auth, &self.device), &terms, hints, [number; 24])
+            .expect("terms within their bounds")
     }
 
     /// This person's answer to an invite.

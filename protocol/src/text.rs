@@ -4,10 +4,7 @@
 
 use std::fmt;
 
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::Visitor,
-};
+use serde::{Deserialize, Deserializer, Serialize, de::Visitor};
 use unicode_normalization::UnicodeNormalization as _;
 
 /// At most `MAX` bytes of UTF-8; a CBOR text string.

@@ -174,27 +174,18 @@ fn read(address: &str) -> Result<Accepted, AddressRefusal> {
         }
         "mailto" => {
             let url = parse(address)?;
-            let somebody = rules::mailboxes(&url).any(|mailbox| {
-                mailbox
-                    .rsplit_once('@')
-                    .is_some_and(|(who, at)| !who.is_empty() && !at.is_empty())
-            });
+            let somebody = rules::mailboxes(&url)
+                .any(|mailbox| mailbox.rsplit_once('@').is_some_and(|(who, at)| !who.is_empty() && !at.is_empty()));
             // A path that begins with a slash would be read as a host's (RFC 6068 knows none).
             let named = url.cannot_be_a_base() && (somebody || url.query().is_some_and(|query| query.contains('@')));
-            named
-                .then_some(Accepted::Mailto(url))
-                .ok_or(AddressRefusal::NamesNothing { scheme: "mailto" })
+            named.then_some(Accepted::Mailto(url)).ok_or(AddressRefusal::NamesNothing { scheme: "mailto" })
         }
         "magnet" => {
             let url = parse(address)?;
             let named = rest.starts_with('?') && rules::topics(&url).next().is_some();
-            named
-                .then_some(Accepted::Magnet(url))
-                .ok_or(AddressRefusal::NamesNothing { scheme: "magnet" })
+            named.then_some(Accepted::Magnet(url)).ok_or(AddressRefusal::NamesNothing { scheme: "magnet" })
         }
-        _ => Err(AddressRefusal::SchemeNotAllowed {
-            scheme: start(&scheme),
-        }),
+        _ => Err(AddressRefusal::SchemeNotAllowed { scheme: start(&scheme) }),
     }
 }
 
@@ -204,9 +195,7 @@ fn characters(address: &str) -> Result<(), AddressRefusal> {
         return Err(AddressRefusal::Empty);
     }
     if address.len() > URL_BYTES {
-        return Err(AddressRefusal::TooLong {
-            bytes: address.len(),
-        });
+        return Err(AddressRefusal::TooLong { bytes: address.len() });
     }
     if address.trim().len() != address.len() {
         return Err(AddressRefusal::OuterWhitespace);
@@ -245,24 +234,15 @@ fn is_hidden(c: char) -> bool {
 fn scheme(address: &str) -> Result<(String, &str), AddressRefusal> {
     let (scheme, rest) = address.split_once(':').ok_or(AddressRefusal::NoScheme)?;
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-    if is_scheme {
-        Ok((scheme.to_ascii_lowercase(), rest))
-    } else {
-        Err(AddressRefusal::NoScheme)
-    }
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    if is_scheme { Ok((scheme.to_ascii_lowercase(), rest)) } else { Err(AddressRefusal::NoScheme) }
 }
 
 /// The rules about what stands between `//` and the path, looked at as it was typed: parsers
 /// mend much of it silently, each in its own way.
 fn authority(rest: &str) -> Result<(), AddressRefusal> {
     let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
-    if rest
-        .split_at_checked(path_end)
-        .is_some_and(|(path, _)| path.contains('\\'))
-    {
+    if rest.split_at_checked(path_end).is_some_and(|(path, _)| path.contains('\\')) {
         return Err(AddressRefusal::Backslash);
     }
     let authority = rest.strip_prefix("//").ok_or(AddressRefusal::NoHost)?;

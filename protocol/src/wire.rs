@@ -4,7 +4,11 @@
 //! id. Whoever asks what they may not know gets [`Response::Refused`] with the same bytes as one
 //! who asks for what does not exist.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::{Error as _, SeqAccess, Visitor}, ser::SerializeTuple as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, SeqAccess, Visitor},
+    ser::SerializeTuple as _,
+};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
@@ -38,7 +42,8 @@ pub enum SetName {
 }
 
 impl SetName {
-    const ALL: [SetName; 5] = [SetName::Operations, SetName::Items, SetName::Envelopes, SetName::Bundles, SetName::Blobs];
+    const ALL: [SetName; 5] =
+        [SetName::Operations, SetName::Items, SetName::Envelopes, SetName::Bundles, SetName::Blobs];
     /// The sets that are compared, in this order.
     pub const COMPARED: [SetName; 3] = [SetName::Operations, SetName::Items, SetName::Envelopes];
 

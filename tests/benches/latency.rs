@@ -29,26 +29,14 @@ fn main() {
     let people = ["alice", "bob", "carol"].map(|name| world.person(name));
     let nodes = people.each_ref().map(|person| person.start());
     let alice = &people[0];
-    let garden = alice.hearth(&[
-        "community",
-        "create",
-        "garden",
-        "--domain",
-        "growing things",
-    ]);
+    let garden = alice.hearth(&["community", "create", "garden", "--domain", "growing things"]);
     let garden = garden.text("community");
     let alices = Client::of(&nodes[0]);
     for number in 0..ITEMS_BEFORE {
-        let _ = post(
-            &alices,
-            &garden,
-            &format!("before the others came: {number}"),
-        );
+        let _ = post(&alices, &garden, &format!("before the others came: {number}"));
     }
     let uses = (NEWCOMERS + 2).to_string();
-    let key = alice
-        .hearth(&["invite", "create", "garden", "--uses", &uses])
-        .text("key");
+    let key = alice.hearth(&["invite", "create", "garden", "--uses", &uses]).text("key");
     for (person, node) in people.iter().zip(&nodes).skip(1) {
         let _ = until_first_item(person, node, &garden, &key);
     }
@@ -64,10 +52,7 @@ fn main() {
         let node = newcomer.start();
         until_first_item(&newcomer, &node, &garden, &key)
     });
-    tell(
-        "hearth join KEY: started until the first item is listed",
-        waits.collect(),
-    );
+    tell("hearth join KEY: started until the first item is listed", waits.collect());
 }
 
 /// From the start of `hearth join KEY` until the newcomer's node lists an item.
@@ -79,11 +64,7 @@ fn until_first_item(newcomer: &Person, node: &Node, garden: &str, key: &str) -> 
         let path = format!("/items?in={garden}&limit=1");
         wait::until_close("the newcomer lists an item", wait::SOON, || {
             let seen = client.ask(&path).map_err(|error| error.to_string())?;
-            if seen.body["items"][0]["item"].is_string() {
-                Ok(())
-            } else {
-                Err(seen.body.to_string())
-            }
+            if seen.body["items"][0]["item"].is_string() { Ok(()) } else { Err(seen.body.to_string()) }
         });
         let waited = start.elapsed();
         joining.join().expect("the newcomer joins");
@@ -102,10 +83,7 @@ fn posts(nodes: &[Node], garden: &str) -> Vec<Timed> {
     let clients: Vec<_> = nodes.iter().map(Client::of).collect();
     (0..POSTS)
         .map(|number| {
-            let (from, text) = (
-                number % clients.len(),
-                format!("number {number}: {:016x}", seed::fresh()),
-            );
+            let (from, text) = (number % clients.len(), format!("number {number}: {:016x}", seed::fresh()));
             let start = Instant::now();
             let item = post(&clients[from], garden, &text);
             let acknowledged = start.elapsed();
@@ -113,10 +91,7 @@ fn posts(nodes: &[Node], garden: &str) -> Vec<Timed> {
             for (_, other) in others {
                 until_listed(other, garden, &item);
             }
-            Timed {
-                acknowledged,
-                everywhere: start.elapsed(),
-            }
+            Timed { acknowledged, everywhere: start.elapsed() }
         })
         .collect()
 }
@@ -125,8 +100,7 @@ fn post(client: &Client, garden: &str, text: &str) -> String {
     let body = json!({"kind": "post", "to": [garden], "text": text, "tags": []});
     let told = client.tell("/items", &body).expect("the node runs");
     let item = told.body["items"][0]["item"].as_str();
-    item.unwrap_or_else(|| panic!("not kept: {told:?}"))
-        .to_owned()
+    item.unwrap_or_else(|| panic!("not kept: {told:?}")).to_owned()
 }
 
 fn until_listed(client: &Client, garden: &str, item: &str) {
@@ -134,11 +108,7 @@ fn until_listed(client: &Client, garden: &str, item: &str) {
     wait::until_close("the post is listed", wait::SOON, || {
         let seen = client.ask(&path).map_err(|error| error.to_string())?.body;
         let listed = seen["items"].as_array().into_iter().flatten();
-        if listed.into_iter().any(|line: &Value| line["item"] == item) {
-            Ok(())
-        } else {
-            Err(seen.to_string())
-        }
+        if listed.into_iter().any(|line: &Value| line["item"] == item) { Ok(()) } else { Err(seen.to_string()) }
     });
 }
 
@@ -149,14 +119,7 @@ fn tell(what: &str, mut times: Vec<Duration>) {
         let place = (times.len() * hundredth).div_ceil(100).max(1) - 1;
         times[place].as_secs_f64() * 1_000.0
     };
-    let line = format!(
-        "{what}: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms, of {}\n",
-        at(50),
-        at(99),
-        at(100),
-        times.len()
-    );
-    io::stdout()
-        .write_all(line.as_bytes())
-        .expect("somebody reads the figures");
+    let line =
+        format!("{what}: p50 {:.1} ms, p99 {:.1} ms, longest {:.1} ms, of {}\n", at(50), at(99), at(100), times.len());
+    io::stdout().write_all(line.as_bytes()).expect("somebody reads the figures");
 }

@@ -8,6 +8,8 @@
 mod examples;
 mod hostile;
 mod imported;
+// The fuzz package, from which it comes, shows it to its targets.
+#[expect(unreachable_pub)]
 #[path = "../fuzz/src/imports.rs"]
 mod imports;
 mod mutants;

@@ -26,10 +26,7 @@ pub(crate) struct Community {
 pub(crate) fn found(person: &Person, name: &'static str, domain: &str) -> Community {
     let made = person.hearth(&["community", "create", name, "--domain", domain]);
     assert_eq!(made.text("name"), name);
-    Community {
-        id: made.text("community"),
-        name,
-    }
+    Community { id: made.text("community"), name }
 }
 
 /// A key that lets `uses` people in.
@@ -62,11 +59,7 @@ pub(crate) fn items(person: &Person, community: &str) -> Vec<Value> {
     let listed = person.hearth(&["list", "--in", community, "--limit", ALL]);
     let items = listed.lines();
     let distinct: BTreeSet<_> = items.iter().map(|item| item["item"].as_str()).collect();
-    assert_eq!(
-        distinct.len(),
-        items.len(),
-        "an item is listed twice: {listed}"
-    );
+    assert_eq!(distinct.len(), items.len(), "an item is listed twice: {listed}");
     items
 }
 
@@ -103,11 +96,7 @@ pub(crate) fn wait_for_item(person: &Person, community: &Community, item: &str) 
     let what = format!("{} has {item}", person.name());
     wait::until(&what, wait::SOON, || {
         let has = ids(person, community.name);
-        if has.contains(item) {
-            Ok(())
-        } else {
-            Err(format!("{has:?}"))
-        }
+        if has.contains(item) { Ok(()) } else { Err(format!("{has:?}")) }
     });
 }
 
@@ -135,22 +124,16 @@ pub(crate) fn kill_all(nodes: Vec<Node>) {
 #[track_caller]
 pub(crate) fn text(object: &Value, key: &str) -> String {
     let text = object[key].as_str();
-    text.unwrap_or_else(|| panic!("no text `{key}` in {object}"))
-        .to_owned()
+    text.unwrap_or_else(|| panic!("no text `{key}` in {object}")).to_owned()
 }
 
 /// The named fields of an object: fields may be added to the contract, so the others do not count.
 pub(crate) fn only(object: &Value, keys: &[&str]) -> Value {
-    let fields = keys
-        .iter()
-        .map(|key| ((*key).to_owned(), object[*key].clone()));
+    let fields = keys.iter().map(|key| ((*key).to_owned(), object[*key].clone()));
     Value::Object(fields.collect())
 }
 
 /// Whether `text` is a full id: 32 bytes in small hexadecimal digits.
 pub(crate) fn is_id(text: &str) -> bool {
-    text.len() == 64
-        && text
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

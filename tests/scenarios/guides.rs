@@ -14,10 +14,7 @@ fn every_guide_does_what_it_says() {
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .collect();
     guides.sort();
-    let results: Vec<_> = guides
-        .iter()
-        .map(|path| guide::run(path, Program::under_test()))
-        .collect();
+    let results: Vec<_> = guides.iter().map(|path| guide::run(path, Program::under_test())).collect();
     let run: usize = results.iter().flatten().sum();
     let wrong: Vec<_> = results.into_iter().filter_map(Result::err).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));

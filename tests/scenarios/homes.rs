@@ -25,13 +25,7 @@ fn a_second_node_in_the_same_home_is_refused_at_once() {
     let world = World::new("second-run");
     let alice = world.person("alice");
     let node = alice.start();
-    let args = [
-        "run",
-        "--api",
-        "127.0.0.1:0",
-        "--listen",
-        "/ip4/127.0.0.1/tcp/0",
-    ];
+    let args = ["run", "--api", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0"];
     let refusal = alice.hearth(&args).refusal(1);
     mentions(&refusal, &node.id().to_string());
     let plain = answer(alice.plain(&args), b"");
@@ -53,16 +47,8 @@ fn an_address_in_use_is_named() {
     let udp = udp_held.local_addr().expect("it is bound").port();
     let free = "/ip4/127.0.0.1/tcp/0";
     let cases = [
-        (
-            tcp,
-            "127.0.0.1:0".to_owned(),
-            format!("/ip4/127.0.0.1/tcp/{tcp}"),
-        ),
-        (
-            udp,
-            "127.0.0.1:0".to_owned(),
-            format!("/ip4/127.0.0.1/udp/{udp}/quic-v1"),
-        ),
+        (tcp, "127.0.0.1:0".to_owned(), format!("/ip4/127.0.0.1/tcp/{tcp}")),
+        (udp, "127.0.0.1:0".to_owned(), format!("/ip4/127.0.0.1/udp/{udp}/quic-v1")),
         (tcp, format!("127.0.0.1:{tcp}"), free.to_owned()),
     ];
     for (port, api, listen) in &cases {
@@ -81,10 +67,7 @@ fn a_home_that_cannot_be_written_is_named() {
     let as_root = fs::metadata(world.folder()).is_ok_and(|about| about.uid() == 0);
     let program = world.folder().join("hearth");
     // By another process: a file that this one has written may still be open in a child of another thread.
-    let copied = Command::new("cp")
-        .arg(Program::under_test().path())
-        .arg(&program)
-        .status();
+    let copied = Command::new("cp").arg(Program::under_test().path()).arg(&program).status();
     assert!(copied.is_ok_and(|status| status.success()));
     set_mode(world.folder(), 0o755);
     if as_root {
@@ -94,20 +77,10 @@ fn a_home_that_cannot_be_written_is_named() {
     take_away_writing(alice.folder());
 
     let before = Tree::of(alice.folder());
-    let run = [
-        "run",
-        "--api",
-        "127.0.0.1:0",
-        "--listen",
-        "/ip4/127.0.0.1/tcp/0",
-    ];
+    let run = ["run", "--api", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0"];
     for args in [&["post", "kept after"][..], &run] {
         let mut command = Program::at(&program).command(alice.beside());
-        command
-            .arg("--home")
-            .arg(alice.folder())
-            .arg("--json")
-            .args(args);
+        command.arg("--home").arg(alice.folder()).arg("--json").args(args);
         if as_root {
             // Permissions do not hold for root.
             command.uid(NOBODY).gid(NOBODY).current_dir("/");
@@ -115,10 +88,7 @@ fn a_home_that_cannot_be_written_is_named() {
         let refusal = answer(command, b"").refusal(1);
         mentions(&refusal, &alice.folder().display().to_string());
     }
-    assert_eq!(
-        before.changes(&Tree::of(alice.folder())),
-        Vec::<String>::new()
-    );
+    assert_eq!(before.changes(&Tree::of(alice.folder())), Vec::<String>::new());
     give_back_writing(alice.folder());
 }
 
@@ -173,23 +143,13 @@ fn a_home_of_a_newer_version_is_left_alone() {
     let newer = says.replacen(|digit: char| digit.is_ascii_digit(), "99", 1);
     assert_ne!(newer, says, "the format is a number");
     fs::write(&format, newer).expect("the folder is the test's own");
-    let run = [
-        "run",
-        "--api",
-        "127.0.0.1:0",
-        "--listen",
-        "/ip4/127.0.0.1/tcp/0",
-    ];
+    let run = ["run", "--api", "127.0.0.1:0", "--listen", "/ip4/127.0.0.1/tcp/0"];
     for args in [&["list"][..], &["post", "kept by the older one"], &run] {
         let refusal = refused_at_once(&alice, args, b"", 1);
         mentions(&refusal, "newer");
     }
     fs::write(&format, says).expect("the folder is the test's own");
-    assert_eq!(
-        ids(&alice, "mine").len(),
-        1,
-        "the newer one finds everything again"
-    );
+    assert_eq!(ids(&alice, "mine").len(), 1, "the newer one finds everything again");
 }
 
 // nobody yet
@@ -213,18 +173,14 @@ fn a_page_from_elsewhere_gets_nothing_from_the_api() {
     let world = World::new("foreign");
     let alice = world.person("alice");
     let node = alice.start();
-    let api = node.ready()["api"]
-        .as_str()
-        .expect("a node prints its address");
+    let api = node.ready()["api"].as_str().expect("a node prints its address");
     let address = api.trim_start_matches("http://").trim_end_matches('/');
     let token = fs::read_to_string(alice.folder().join("token")).expect("a home has a token");
     let token = format!("Authorization: Bearer {}\r\n", token.trim());
     let ask = |head: String| {
         let mut stream = TcpStream::connect(address).expect("the node listens");
         let request = format!("GET /api/0/status HTTP/1.1\r\n{head}Connection: close\r\n\r\n");
-        stream
-            .write_all(request.as_bytes())
-            .expect("the node listens");
+        stream.write_all(request.as_bytes()).expect("the node listens");
         let mut said = Vec::new();
         // A node may cut off what it does not like.
         let _ = stream.read_to_end(&mut said);
@@ -234,33 +190,14 @@ fn a_page_from_elsewhere_gets_nothing_from_the_api() {
     let cases = [
         ("200", "", format!("{host}{token}")),
         ("401", "no_token", host.clone()),
-        (
-            "401",
-            "no_token",
-            format!("{host}Authorization: Bearer {}\r\n", "0".repeat(64)),
-        ),
-        (
-            "403",
-            "foreign_host",
-            format!("Host: evil.example\r\n{token}"),
-        ),
-        (
-            "403",
-            "foreign_origin",
-            format!("{host}{token}Origin: https://evil.example\r\n"),
-        ),
-        (
-            "403",
-            "foreign_origin",
-            format!("{host}{token}Origin: null\r\n"),
-        ),
+        ("401", "no_token", format!("{host}Authorization: Bearer {}\r\n", "0".repeat(64))),
+        ("403", "foreign_host", format!("Host: evil.example\r\n{token}")),
+        ("403", "foreign_origin", format!("{host}{token}Origin: https://evil.example\r\n")),
+        ("403", "foreign_origin", format!("{host}{token}Origin: null\r\n")),
     ];
     for (status, reason, head) in cases {
         let said = ask(head.clone());
-        assert!(
-            said.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{head}\n{said}"
-        );
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{head}\n{said}");
         assert!(said.contains(reason), "{head}\n{said}");
         assert_eq!(said.contains(alice.id()), status == "200", "{head}\n{said}");
     }

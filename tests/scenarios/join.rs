@@ -7,9 +7,7 @@ use hearth_tests::wait;
 use hearth_tests::world::World;
 use serde_json::{Value, json};
 
-use crate::acts::{
-    found, ids, invite, join, kill_all, only, post, text, wait_for_item, wait_for_items,
-};
+use crate::acts::{found, ids, invite, join, kill_all, only, post, text, wait_for_item, wait_for_items};
 
 // alice ── bob
 #[test]
@@ -23,32 +21,20 @@ fn a_pasted_key_makes_a_member_who_reads_and_writes() {
 
     let seen = bob.hearth(&["invite", "inspect", &key]).one();
     let expected = json!({"community": garden.id, "role": "member", "uses": 1, "expired": false});
-    assert_eq!(
-        only(&seen, &["community", "role", "uses", "expired"]),
-        expected
-    );
+    assert_eq!(only(&seen, &["community", "role", "uses", "expired"]), expected);
 
     join(&bob, &key, &garden);
-    assert!(
-        ids(&bob, "garden").contains(&before),
-        "joining ends with the first sync"
-    );
+    assert!(ids(&bob, "garden").contains(&before), "joining ends with the first sync");
 
     let hers = post(&alice, &garden, "Welcome.");
     wait_for_item(&bob, &garden, &hers);
     let his = post(&bob, &garden, "Thank you.");
     wait_for_item(&alice, &garden, &his);
-    let reply = bob
-        .hearth(&["reply", &hers, "What grows now?"])
-        .text("item");
+    let reply = bob.hearth(&["reply", &hers, "What grows now?"]).text("item");
     wait::until("alice is shown the reply", wait::SOON, || {
         let shown = alice.hearth(&["show", &hers]).one();
         let replies = shown["replies"].to_string();
-        if replies.contains(&reply) {
-            Ok(())
-        } else {
-            Err(replies)
-        }
+        if replies.contains(&reply) { Ok(()) } else { Err(replies) }
     });
     both_see_the_same_members(&[&alice, &bob]);
 }
@@ -58,9 +44,7 @@ fn both_see_the_same_members(people: &[&hearth_tests::world::Person]) {
     let members = |person: &hearth_tests::world::Person| {
         let mut lines = person.hearth(&["member", "list", "garden"]).lines();
         lines.sort_by_key(|line| text(line, "person"));
-        let lines = lines
-            .iter()
-            .map(|line| only(line, &["person", "name", "role"]));
+        let lines = lines.iter().map(|line| only(line, &["person", "name", "role"]));
         lines.collect::<Vec<Value>>()
     };
     let expected = members(people[0]);
@@ -100,11 +84,7 @@ fn a_key_that_nobody_answers_stays_pending_until_somebody_does() {
     // Nobody pastes the key again.
     wait::until("bob is a member", wait::SOON, || {
         let status = bob.hearth(&["status"]).one();
-        if status.to_string().contains(&garden.id) {
-            Ok(())
-        } else {
-            Err(status.to_string())
-        }
+        if status.to_string().contains(&garden.id) { Ok(()) } else { Err(status.to_string()) }
     });
 }
 
@@ -136,13 +116,8 @@ fn five_join_one_catches_up_and_two_find_each_other_without_the_inviter() {
     let writers = [alice, bob, dave, ferry];
     let mut written: Vec<String> = Vec::new();
     for number in 0..5 {
-        written.extend(writers.map(|writer| {
-            post(
-                writer,
-                &garden,
-                &format!("{} writes number {number}.", writer.name()),
-            )
-        }));
+        written
+            .extend(writers.map(|writer| post(writer, &garden, &format!("{} writes number {number}.", writer.name()))));
     }
     let expected = wait_for_items(alice, &garden, written.len(), wait::SOON);
     for person in writers {
@@ -152,10 +127,7 @@ fn five_join_one_catches_up_and_two_find_each_other_without_the_inviter() {
 
     // Carol was away; she catches up by herself.
     nodes.push(carol.start());
-    assert_eq!(
-        wait_for_items(carol, &garden, written.len(), wait::SOON),
-        expected
-    );
+    assert_eq!(wait_for_items(carol, &garden, written.len(), wait::SOON), expected);
 
     // All go down; two who never saw each other's key come up, without the one who invited them.
     kill_all(nodes);
@@ -184,17 +156,9 @@ fn a_post_is_there_on_the_other_node_within_moments() {
         let path = format!("/items?in={}&limit=1", garden.id);
         wait::until("bob has it", wait::SOON, || {
             let seen = bobs.ask(&path).expect("bob's node runs").body;
-            if seen["items"][0]["item"] == item.as_str() {
-                Ok(())
-            } else {
-                Err(seen.to_string())
-            }
+            if seen["items"][0]["item"] == item.as_str() { Ok(()) } else { Err(seen.to_string()) }
         });
     }
     // Gossip brings them; sync alone, every 30 s, would take minutes.
-    assert!(
-        start.elapsed() < wait::SOON,
-        "20 posts took {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < wait::SOON, "20 posts took {:?}", start.elapsed());
 }

@@ -33,11 +33,7 @@ fn a_first_call_makes_a_person_with_a_device() {
     assert_eq!(status["running"], false);
     assert_eq!(status["person"], made.one()["person"]);
     assert_eq!(status["device"], made.one()["device"]);
-    let own: Vec<_> = status["communities"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .collect();
+    let own: Vec<_> = status["communities"].as_array().into_iter().flatten().collect();
     assert_eq!(own.len(), 1, "{status}");
     assert_eq!(own[0]["name"], "mine");
 }
@@ -47,14 +43,7 @@ fn a_first_call_makes_a_person_with_a_device() {
 fn what_is_kept_is_listed_shown_edited_and_retracted() {
     let world = World::new("keep");
     let alice = world.person("alice");
-    let posted = alice.hearth(&[
-        "post",
-        "The frost came early.",
-        "-t",
-        "weather",
-        "--title",
-        "Frost",
-    ]);
+    let posted = alice.hearth(&["post", "The frost came early.", "-t", "weather", "--title", "Frost"]);
     let (post, mine) = (posted.text("item"), posted.text("community"));
     let marked = alice.hearth(&[
         "bookmark",
@@ -78,42 +67,19 @@ fn what_is_kept_is_listed_shown_edited_and_retracted() {
         "kind": "bookmark", "community": mine, "author": alice.id(), "author_name": "alice", "title": "Saving seed",
         "url": "https://seeds.example/Saving?x=1#top", "tags": ["seeds", "winter"], "reach": 0,
     });
-    let keys = [
-        "kind",
-        "community",
-        "author",
-        "author_name",
-        "title",
-        "url",
-        "tags",
-        "reach",
-    ];
+    let keys = ["kind", "community", "author", "author_name", "title", "url", "tags", "reach"];
     assert_eq!(only(&listed[0], &keys), expected);
     let expected = json!({"kind": "post", "title": "Frost", "text": "The frost came early.", "tags": ["weather"]});
-    assert_eq!(
-        only(&listed[1], &["kind", "title", "text", "tags"]),
-        expected
-    );
+    assert_eq!(only(&listed[1], &["kind", "title", "text", "tags"]), expected);
 
     let shown = alice.hearth(&["show", &post[..6]]).one();
-    assert_eq!(
-        only(&shown, &["item", "signature"]),
-        json!({"item": post, "signature": "valid"})
-    );
+    assert_eq!(only(&shown, &["item", "signature"]), json!({"item": post, "signature": "valid"}));
 
     let _ = alice.hearth(&["edit", &post, "The frost came late."]).one();
     let shown = alice.hearth(&["show", &post]).one();
     assert_eq!(shown["text"], "The frost came late.");
-    assert_eq!(
-        shown["history"].as_array().map(Vec::len),
-        Some(1),
-        "{shown}"
-    );
-    assert_eq!(
-        ids(&alice, "mine").len(),
-        2,
-        "an edit is no item of its own on a list"
-    );
+    assert_eq!(shown["history"].as_array().map(Vec::len), Some(1), "{shown}");
+    assert_eq!(ids(&alice, "mine").len(), 2, "an edit is no item of its own on a list");
 
     let _ = alice.hearth(&["retract", &bookmark]).one();
     assert_eq!(ids(&alice, "mine"), BTreeSet::from([post]));
@@ -125,9 +91,7 @@ fn a_text_from_standard_input_is_kept_byte_for_byte() {
     let world = World::new("stdin");
     let alice = world.person("alice");
     let typed = "# Erde prüfen\n\n- Glas\n- Wasser ☃\n\n```sh\necho 'done'\n```\n";
-    let item = alice
-        .hearth_given(&["post", "-"], typed.as_bytes())
-        .text("item");
+    let item = alice.hearth_given(&["post", "-"], typed.as_bytes()).text("item");
     assert_eq!(alice.hearth(&["show", &item]).one()["text"], typed);
 }
 
@@ -143,31 +107,18 @@ fn a_bookmark_file_is_imported_once_however_often_it_is_given() {
     let refused = refused.expect("the fixture has one") + 1;
 
     let dry = alice.hearth(&["import", path, "--dry-run"]).one();
-    assert_eq!(
-        only(&dry, &["read", "new", "known"]),
-        json!({"read": 13, "new": 11, "known": 1})
-    );
+    assert_eq!(only(&dry, &["read", "new", "known"]), json!({"read": 13, "new": 11, "known": 1}));
     assert_eq!(items(&alice, "mine").len(), 0, "a dry run keeps nothing");
 
     let first = alice.hearth(&["import", path]).one();
-    assert_eq!(
-        only(&first, &["read", "new", "known"]),
-        json!({"read": 13, "new": 11, "known": 1})
-    );
-    assert_eq!(
-        first["rejected"].as_array().map(Vec::len),
-        Some(1),
-        "{first}"
-    );
+    assert_eq!(only(&first, &["read", "new", "known"]), json!({"read": 13, "new": 11, "known": 1}));
+    assert_eq!(first["rejected"].as_array().map(Vec::len), Some(1), "{first}");
     assert_eq!(first["rejected"][0]["line"], refused, "{first}");
     let kept = ids(&alice, "mine");
     assert_eq!(kept.len(), 11);
 
     let again = alice.hearth(&["import", path]).one();
-    assert_eq!(
-        only(&again, &["read", "new", "known"]),
-        json!({"read": 13, "new": 0, "known": 12})
-    );
+    assert_eq!(only(&again, &["read", "new", "known"]), json!({"read": 13, "new": 0, "known": 12}));
     assert_eq!(ids(&alice, "mine"), kept);
     the_import_kept_what_the_file_said(&alice);
 }
@@ -185,16 +136,10 @@ fn the_import_kept_what_the_file_said(alice: &Person) {
     for tag in ["seeds", "winter", "storage"] {
         assert!(tags.iter().any(|found| *found == tag), "{tag} in {tags:?}");
     }
-    assert_eq!(
-        find("https://seeds.example/beans#runner")["title"],
-        "Runner beans & what climbs with them"
-    );
+    assert_eq!(find("https://seeds.example/beans#runner")["title"], "Runner beans & what climbs with them");
     let scythe = find("https://tools.example/scythe");
     let dates = [&scythe["created_ms"], &scythe["added_ms"]];
-    assert!(
-        dates.iter().any(|date| **date == 1_700_001_100_000_u64),
-        "{scythe}"
-    );
+    assert!(dates.iter().any(|date| **date == 1_700_001_100_000_u64), "{scythe}");
 }
 
 // alice
@@ -220,16 +165,12 @@ fn a_real_collection_is_imported_whole() {
 fn a_command_says_the_same_with_the_node_running_and_stopped() {
     let world = World::new("carriers");
     let alice = world.person("alice");
-    let _ = alice
-        .hearth(&["post", "written while it was stopped"])
-        .one();
+    let _ = alice.hearth(&["post", "written while it was stopped"]).one();
     let stopped = items(&alice, "mine");
     let node = alice.start();
     assert_eq!(alice.hearth(&["status"]).one()["running"], true);
     assert_eq!(items(&alice, "mine"), stopped);
-    let _ = alice
-        .hearth(&["post", "written while it was running"])
-        .one();
+    let _ = alice.hearth(&["post", "written while it was running"]).one();
     let running = items(&alice, "mine");
     assert_eq!(running.len(), 2);
     assert_eq!(node.stop().code(), Some(0), "SIGTERM is no accident");
@@ -249,19 +190,11 @@ fn what_was_acknowledged_survives_kill_9() {
         let node = alice.start();
         acknowledged.extend(posts_until_killed(node, after, round));
         let stopped = ids(&alice, "mine");
-        assert_eq!(
-            acknowledged.difference(&stopped).next(),
-            None,
-            "an acknowledged item is lost"
-        );
+        assert_eq!(acknowledged.difference(&stopped).next(), None, "an acknowledged item is lost");
         // At most the one that was on its way when the node was killed.
         assert!(stopped.len() <= acknowledged.len() + round + 1);
         let again = alice.start();
-        assert_eq!(
-            ids(&alice, "mine"),
-            stopped,
-            "the same ids with the node running"
-        );
+        assert_eq!(ids(&alice, "mine"), stopped, "the same ids with the node running");
         again.kill();
     }
 }
@@ -275,11 +208,7 @@ fn posts_until_killed(node: Node, after: usize, round: usize) -> Vec<String> {
         let writer = scope.spawn(|| write_until_refused(&client, &count, round));
         wait::until("enough posts are acknowledged", wait::SOON, || {
             let so_far = count.load(Ordering::SeqCst);
-            if so_far >= after {
-                Ok(())
-            } else {
-                Err(format!("{so_far} of {after}"))
-            }
+            if so_far >= after { Ok(()) } else { Err(format!("{so_far} of {after}")) }
         });
         node.kill();
         writer.join().expect("the writer ends where the node does")
@@ -290,8 +219,7 @@ fn write_until_refused(client: &Client, count: &AtomicUsize, round: usize) -> Ve
     let mut acknowledged = Vec::new();
     loop {
         let number = acknowledged.len();
-        let body =
-            json!({"kind": "post", "to": [], "text": format!("{round}: {number}"), "tags": []});
+        let body = json!({"kind": "post", "to": [], "text": format!("{round}: {number}"), "tags": []});
         let Ok(reply) = client.tell("/items", &body) else {
             return acknowledged;
         };

@@ -41,11 +41,7 @@ pub(crate) fn refused_at_once(home: &Home, args: &[&str], input: &[u8], code: i3
     let plain = answer(home.plain(args), input);
     assert_eq!(plain.code(), Some(code), "{plain}");
     one_clear_line(&plain);
-    assert_eq!(
-        before.changes(&look()),
-        Vec::<String>::new(),
-        "{args:?} changed the home"
-    );
+    assert_eq!(before.changes(&look()), Vec::<String>::new(), "{args:?} changed the home");
     refusal
 }
 
@@ -64,10 +60,7 @@ pub(crate) fn one_clear_line(said: &Answer) {
 #[track_caller]
 pub(crate) fn mentions(refusal: &Refusal, word: &str) {
     let said = format!("{} {}", refusal.error, refusal.hint).to_lowercase();
-    assert!(
-        said.contains(&word.to_lowercase()),
-        "no `{word}` in {refusal:?}"
-    );
+    assert!(said.contains(&word.to_lowercase()), "no `{word}` in {refusal:?}");
 }
 
 // alice ── bob, who has a spoilt key
@@ -100,10 +93,7 @@ fn an_invite_key_that_was_spoilt_is_typed_wrong() {
 fn with_one_wrong_letter(key: &str, seed: &mut Seed) -> String {
     let mut letters: Vec<char> = key.chars().collect();
     let at = seed.between(PREFIX.len(), letters.len());
-    let other = letters[PREFIX.len()..]
-        .iter()
-        .copied()
-        .find(|letter| !letter.eq_ignore_ascii_case(&letters[at]));
+    let other = letters[PREFIX.len()..].iter().copied().find(|letter| !letter.eq_ignore_ascii_case(&letters[at]));
     letters[at] = other.expect("a key is not one letter over and over");
     letters.into_iter().collect()
 }
@@ -119,11 +109,7 @@ fn an_invite_key_that_has_expired_is_refused() {
     let key = made.text("key");
     wait::until("the key has expired", wait::SOON, || {
         let seen = bob.hearth(&["invite", "inspect", &key]).one();
-        if seen["expired"] == true {
-            Ok(())
-        } else {
-            Err(seen.to_string())
-        }
+        if seen["expired"] == true { Ok(()) } else { Err(seen.to_string()) }
     });
     let refusal = refused(&bob, &["join", &key], b"", 3);
     mentions(&refusal, "expired");
@@ -141,10 +127,7 @@ fn an_invite_key_opens_one_community_once() {
     let key = invite(alice, &garden, 1);
 
     let forged = for_another_community(&key, &garden.id, &library.id);
-    assert_eq!(
-        refused(bob, &["join", &forged], b"", 2).reason,
-        "other_community"
-    );
+    assert_eq!(refused(bob, &["join", &forged], b"", 2).reason, "other_community");
     assert_eq!(bob.hearth(&["join", &key]).text("community"), garden.id);
 
     // This one went out to a member and came back with a no; carol has what she had.
@@ -159,16 +142,10 @@ fn an_invite_key_opens_one_community_once() {
 
 /// `key` with another community's id in it and a check that fits.
 fn for_another_community(key: &str, from: &str, to: &str) -> String {
-    let hex = |id: &str| {
-        HEXLOWER
-            .decode(id.as_bytes())
-            .expect("an id is hexadecimal")
-    };
+    let hex = |id: &str| HEXLOWER.decode(id.as_bytes()).expect("an id is hexadecimal");
     let (from, to) = (hex(from), hex(to));
     let letters = key[PREFIX.len()..].to_uppercase();
-    let mut bytes = BASE32_NOPAD
-        .decode(letters.as_bytes())
-        .expect("a key is base32");
+    let mut bytes = BASE32_NOPAD.decode(letters.as_bytes()).expect("a key is base32");
     bytes.truncate(bytes.len() - 4);
     let at = bytes.windows(from.len()).position(|window| window == from);
     let at = at.expect("a key names its community");
@@ -199,11 +176,7 @@ fn a_post_that_is_too_long_empty_or_full_of_control_characters_is_typed_wrong() 
     }
     assert_eq!(ids(&alice, "mine").len(), 0);
     let _ = alice.hearth_given(&["post", "-"], limit.as_bytes()).one();
-    assert_eq!(
-        ids(&alice, "mine").len(),
-        1,
-        "what is just at the limit is kept"
-    );
+    assert_eq!(ids(&alice, "mine").len(), 1, "what is just at the limit is kept");
     the_same_is_refused_by_a_running_node(&alice, over.as_bytes());
 }
 
@@ -225,13 +198,7 @@ fn ids_of(home: &Home) -> usize {
 fn a_bookmark_with_an_address_that_is_not_for_pages_is_typed_wrong() {
     let world = World::new("bad-address");
     let alice = world.person("alice");
-    for address in [
-        "javascript:alert(1)",
-        "data:text/html,hi",
-        "file:///etc/passwd",
-        "no address",
-        "",
-    ] {
+    for address in ["javascript:alert(1)", "data:text/html,hi", "file:///etc/passwd", "no address", ""] {
         let _ = refused(&alice, &["bookmark", address], b"", 2);
     }
 }
@@ -243,10 +210,7 @@ fn a_file_without_bookmarks_is_not_imported() {
     let alice = world.person("alice");
     let files: [(&str, &[u8]); 5] = [
         ("empty.html", b""),
-        (
-            "page.html",
-            b"<!doctype html><title>A page</title><p>Nothing to keep.</p>",
-        ),
+        ("page.html", b"<!doctype html><title>A page</title><p>Nothing to keep.</p>"),
         ("notes.txt", b"milk, bread, seed potatoes\n"),
         ("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01"),
         ("cut.json", b"[{\"href\":\"https://seeds.example/"),
@@ -260,8 +224,5 @@ fn a_file_without_bookmarks_is_not_imported() {
     }
     let missing = world.folder().join("missing.html");
     let missing = missing.to_str().expect("the test's folder is text");
-    mentions(
-        &refused(&alice, &["import", missing], b"", 1),
-        "missing.html",
-    );
+    mentions(&refused(&alice, &["import", missing], b"", 1), "missing.html");
 }

@@ -11,8 +11,7 @@ use hearth_tests::{shared, wait};
 use serde_json::{Value, json};
 
 use crate::acts::{
-    Community, found, ids, invite, items, join, kill_all, only, post, text, wait_for_item,
-    wait_for_items,
+    Community, found, ids, invite, items, join, kill_all, only, post, text, wait_for_item, wait_for_items,
 };
 
 /// How many bookmarks the broker carries over.
@@ -83,16 +82,7 @@ impl Stage {
             ["alice", "bob", "carol", "dave", "ferry"].map(|name| world.person(name));
         let garden = found(&alice, "garden", "growing things");
         let library = found(&dave, "library", "books and where to find them");
-        Stage {
-            alice,
-            bob,
-            carol,
-            dave,
-            ferry,
-            garden,
-            library,
-            collection: Collection::find(),
-        }
+        Stage { alice, bob, carol, dave, ferry, garden, library, collection: Collection::find() }
     }
 
     fn people(&self) -> [&Person; 5] {
@@ -105,11 +95,7 @@ impl Stage {
         for newcomer in [&self.bob, &self.carol, &self.ferry] {
             join(newcomer, &key, &self.garden);
         }
-        join(
-            &self.ferry,
-            &invite(&self.dave, &self.library, 1),
-            &self.library,
-        );
+        join(&self.ferry, &invite(&self.dave, &self.library, 1), &self.library);
     }
 
     /// alice brings the collection and three letters; gives how many items that makes.
@@ -117,10 +103,7 @@ impl Stage {
         let path = self.collection.file.to_str().expect("the path is text");
         let args = ["import", path, "--to", "garden", "--reach", "1"];
         let counts = self.alice.hearth(&args).one();
-        assert_eq!(
-            only(&counts, &["read", "new", "known"]),
-            self.collection.counts
-        );
+        assert_eq!(only(&counts, &["read", "new", "known"]), self.collection.counts);
         let letters = letters();
         for letter in &letters {
             let args = ["post", "-", "--to", "garden", "--title", "This week"];
@@ -133,28 +116,16 @@ impl Stage {
     fn stewards_link(&self) {
         let (tag, ferry) = (self.collection.named_tag, self.ferry.id());
         let (garden, library) = (self.garden.id.as_str(), self.library.id.as_str());
-        let out = [
-            "link", "create", "garden", "--out", library, "--broker", ferry, "--tags", tag,
-        ];
+        let out = ["link", "create", "garden", "--out", library, "--broker", ferry, "--tags", tag];
         let out = self.alice.hearth(&out).text("link");
-        let inward = [
-            "link", "create", "library", "--in", garden, "--broker", ferry,
-        ];
+        let inward = ["link", "create", "library", "--in", garden, "--broker", ferry];
         let inward = self.dave.hearth(&inward).text("link");
         for (community, link) in [("garden", out), ("library", inward)] {
-            wait::until(
-                &format!("ferry knows {community}'s link"),
-                wait::SOON,
-                || {
-                    let known = self.ferry.hearth(&["link", "list", community]).lines();
-                    let found = known.iter().any(|line| line["link"] == link.as_str());
-                    if found {
-                        Ok(())
-                    } else {
-                        Err(format!("{known:?}"))
-                    }
-                },
-            );
+            wait::until(&format!("ferry knows {community}'s link"), wait::SOON, || {
+                let known = self.ferry.hearth(&["link", "list", community]).lines();
+                let found = known.iter().any(|line| line["link"] == link.as_str());
+                if found { Ok(()) } else { Err(format!("{known:?}")) }
+            });
         }
     }
 
@@ -170,9 +141,9 @@ impl Stage {
     /// A bookmark that the link does not name.
     fn not_to_carry(&self) -> String {
         let found = items(&self.ferry, "garden");
-        let other = found.iter().find(|item| {
-            has_tag(item, self.collection.other_tag) && !has_tag(item, self.collection.named_tag)
-        });
+        let other = found
+            .iter()
+            .find(|item| has_tag(item, self.collection.other_tag) && !has_tag(item, self.collection.named_tag));
         text(other.expect("the collection has one"), "item")
     }
 
@@ -220,17 +191,11 @@ fn what_two_communities_allow_crosses_with_its_path_and_nothing_else_does() {
     let expected = wait_for_items(&stage.alice, &stage.garden, count, wait::BULK);
     assert_eq!(expected.len(), count);
     for (person, node) in [(&stage.bob, &nodes[1]), (&stage.ferry, &nodes[3])] {
-        assert_eq!(
-            wait_for_items(person, &stage.garden, count, wait::BULK),
-            expected
-        );
+        assert_eq!(wait_for_items(person, &stage.garden, count, wait::BULK), expected);
         every_signature_is_checked(node, &expected);
     }
     nodes.push(stage.carol.start());
-    assert_eq!(
-        wait_for_items(&stage.carol, &stage.garden, count, wait::BULK),
-        expected
-    );
+    assert_eq!(wait_for_items(&stage.carol, &stage.garden, count, wait::BULK), expected);
 
     stage.stewards_link();
     let carried = stage.to_carry();
@@ -242,15 +207,8 @@ fn what_two_communities_allow_crosses_with_its_path_and_nothing_else_does() {
     kill_all(nodes);
     assert_eq!(stage.ids_everywhere(), before, "with all nodes killed");
     let _nodes = stage.people().map(|person| person.start());
-    assert_eq!(
-        stage.ids_everywhere(),
-        before,
-        "with all nodes started again"
-    );
-    let shown = stage
-        .dave
-        .hearth(&["trace", &text(&carried[0], "item")])
-        .one();
+    assert_eq!(stage.ids_everywhere(), before, "with all nodes started again");
+    let shown = stage.dave.hearth(&["trace", &text(&carried[0], "item")]).one();
     assert_eq!(shown["signature"], "valid");
 }
 
@@ -259,9 +217,7 @@ fn what_two_communities_allow_crosses_with_its_path_and_nothing_else_does() {
 fn every_signature_is_checked(node: &Node, items: &BTreeSet<String>) {
     let client = Client::of(node);
     for item in items {
-        let reply = client
-            .ask(&format!("/items/{item}"))
-            .expect("the node runs");
+        let reply = client.ask(&format!("/items/{item}")).expect("the node runs");
         assert_eq!(reply.body["signature"], "valid", "{reply:?}");
     }
 }
@@ -291,15 +247,7 @@ fn dave_reads(stage: &Stage, nodes: &[Node], carried: &[Value]) {
         let listed = items(&stage.dave, "library");
         let seen = listed.iter().find(|seen| seen["item"] == item.as_str());
         let seen = seen.expect("the sets of ids are equal");
-        let same = [
-            "kind",
-            "author",
-            "title",
-            "url",
-            "tags",
-            "reach",
-            "created_ms",
-        ];
+        let same = ["kind", "author", "title", "url", "tags", "reach", "created_ms"];
         assert_eq!(only(seen, &same), only(original, &same));
         assert_eq!(seen["author"], stage.alice.id());
         assert_eq!(seen["relayed_from"], stage.garden.id.as_str());
@@ -307,13 +255,8 @@ fn dave_reads(stage: &Stage, nodes: &[Node], carried: &[Value]) {
         let trace = stage.dave.hearth(&["trace", &item]).one();
         let expected = json!({"item": item, "author": stage.alice.id(), "signature": "valid"});
         assert_eq!(only(&trace, &["item", "author", "signature"]), expected);
-        let hops = trace["hops"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        let [hop] = hops else {
-            panic!("not one hop: {trace}")
-        };
+        let hops = trace["hops"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let [hop] = hops else { panic!("not one hop: {trace}") };
         let expected = json!({
             "from": stage.garden.id, "to": stage.library.id, "broker": stage.ferry.id(), "note": note(number),
         });
@@ -325,10 +268,7 @@ fn dave_reads(stage: &Stage, nodes: &[Node], carried: &[Value]) {
     let peers = Client::of(daves.expect("dave's node runs")).ask("/peers");
     let peers = peers.expect("dave's node runs").body;
     let met = peers["peers"].as_array().into_iter().flatten();
-    assert!(
-        met.into_iter().all(|peer| peer["peer"] != *alices),
-        "dave met alice: {peers}"
-    );
+    assert!(met.into_iter().all(|peer| peer["peer"] != *alices), "dave met alice: {peers}");
 }
 
 /// Ferry's own node says no to what may not cross, by name.
@@ -344,15 +284,9 @@ fn ferry_is_refused(stage: &Stage) {
     ]);
     let stays = stays.text("item");
     wait_for_item(&stage.ferry, &stage.garden, &stays);
-    assert_eq!(
-        stage.relay(&stays, "nice").refusal(3).reason,
-        "beyond_reach"
-    );
+    assert_eq!(stage.relay(&stays, "nice").refusal(3).reason, "beyond_reach");
     let other = stage.not_to_carry();
-    assert_eq!(
-        stage.relay(&other, "nice").refusal(3).reason,
-        "tag_not_linked"
-    );
+    assert_eq!(stage.relay(&other, "nice").refusal(3).reason, "tag_not_linked");
     let has = ids(&stage.dave, "library");
     assert!(!has.contains(&stays) && !has.contains(&other));
 }
@@ -365,21 +299,11 @@ fn a_broker_who_cheats_is_refused_by_who_receives() {
     let stage = Stage::new(&world);
     let (_alices, daves) = (stage.alice.start(), stage.dave.start());
     let honest = stage.ferry.start();
-    join(
-        &stage.ferry,
-        &invite(&stage.alice, &stage.garden, 1),
-        &stage.garden,
-    );
-    join(
-        &stage.ferry,
-        &invite(&stage.dave, &stage.library, 1),
-        &stage.library,
-    );
+    join(&stage.ferry, &invite(&stage.alice, &stage.garden, 1), &stage.garden);
+    join(&stage.ferry, &invite(&stage.dave, &stage.library, 1), &stage.library);
     stage.stewards_link();
     let mark = |address: &str, tag: &str, reach: &str| {
-        let args = [
-            "bookmark", address, "--to", "garden", "-t", tag, "--reach", reach,
-        ];
+        let args = ["bookmark", address, "--to", "garden", "-t", tag, "--reach", reach];
         let item = stage.alice.hearth(&args).text("item");
         wait_for_item(&stage.ferry, &stage.garden, &item);
         item
@@ -394,18 +318,10 @@ fn a_broker_who_cheats_is_refused_by_who_receives() {
     for (item, reason) in [(&stays, "beyond_reach"), (&other, "tag_not_linked")] {
         let sent = stage.relay(item, "I should not");
         assert_eq!(sent.text("item"), *item, "the cheat's own node lets it go");
-        wait::until(
-            &format!("dave's node refuses with {reason}"),
-            wait::SOON,
-            || {
-                let said = daves.said();
-                if said.contains(reason) {
-                    Ok(())
-                } else {
-                    Err(said)
-                }
-            },
-        );
+        wait::until(&format!("dave's node refuses with {reason}"), wait::SOON, || {
+            let said = daves.said();
+            if said.contains(reason) { Ok(()) } else { Err(said) }
+        });
     }
     // What may cross still does, so it was not the way that was closed.
     let _ = stage.relay(&good, "for the shelves").one();

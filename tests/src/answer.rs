@@ -52,9 +52,7 @@ impl Answer {
     pub fn lines(&self) -> Vec<Value> {
         assert_eq!(self.code, Some(0), "{self}");
         let parsed = self.output.lines().map(serde_json::from_str);
-        parsed
-            .collect::<Result<_, _>>()
-            .unwrap_or_else(|error| panic!("not JSON ({error}): {self}"))
+        parsed.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("not JSON ({error}): {self}"))
     }
 
     /// The one object that a command printed.
@@ -95,22 +93,14 @@ impl Answer {
     #[must_use]
     pub fn refusal(&self, code: i32) -> Refusal {
         assert_eq!(self.code, Some(code), "{self}");
-        assert_eq!(
-            self.output, "",
-            "nothing is printed when nothing was done: {self}"
-        );
-        let said: Value = serde_json::from_str(self.errors.trim_end()).unwrap_or_else(|error| {
-            panic!("not one JSON object on standard error ({error}): {self}")
-        });
+        assert_eq!(self.output, "", "nothing is printed when nothing was done: {self}");
+        let said: Value = serde_json::from_str(self.errors.trim_end())
+            .unwrap_or_else(|error| panic!("not one JSON object on standard error ({error}): {self}"));
         let part = |key: &str| match said[key].as_str() {
             Some(text) if !text.is_empty() => text.to_owned(),
             _ => panic!("no `{key}`: {self}"),
         };
-        Refusal {
-            error: part("error"),
-            reason: part("reason"),
-            hint: part("hint"),
-        }
+        Refusal { error: part("error"), reason: part("reason"), hint: part("hint") }
     }
 }
 
@@ -153,9 +143,7 @@ pub fn answer(mut command: Command, input: &[u8]) -> Answer {
     let output = read_all(child.stdout.take().expect("it was asked for above"));
     let errors = read_all(child.stderr.take().expect("it was asked for above"));
     let end = Instant::now() + COMMAND_LIMIT;
-    let mut take = |from: Receiver<Vec<u8>>| match from
-        .recv_timeout(end.saturating_duration_since(Instant::now()))
-    {
+    let mut take = |from: Receiver<Vec<u8>>| match from.recv_timeout(end.saturating_duration_since(Instant::now())) {
         Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(_) => {
             // It fails only where the child has ended already.
@@ -166,12 +154,7 @@ pub fn answer(mut command: Command, input: &[u8]) -> Answer {
     let (output, errors) = (take(output), take(errors));
     let status = child.wait().expect("the child is ours");
     writer.join().expect("writing to a pipe does not panic");
-    Answer {
-        asked,
-        code: status.code(),
-        output,
-        errors,
-    }
+    Answer { asked, code: status.code(), output, errors }
 }
 
 /// Reads to the end on a thread of its own, so that neither pipe can fill up and hold the child.

@@ -42,12 +42,8 @@ impl Client {
         let api = node.ready()["api"].as_str();
         let api = api.unwrap_or_else(|| panic!("no `api` in {}", node.ready()));
         let address = api.trim_start_matches("http://").trim_end_matches('/');
-        let token = fs::read_to_string(node.home().join("token"))
-            .expect("a node keeps its token in its home");
-        Client {
-            address: address.to_owned(),
-            token: token.trim().to_owned(),
-        }
+        let token = fs::read_to_string(node.home().join("token")).expect("a node keeps its token in its home");
+        Client { address: address.to_owned(), token: token.trim().to_owned() }
     }
 
     /// `GET /api/0` and `path`.
@@ -95,27 +91,11 @@ impl Client {
 fn read(answer: &[u8]) -> io::Result<Reply> {
     let broken = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let text = str::from_utf8(answer).map_err(|_| broken("not UTF-8"))?;
-    let (head, body) = text
-        .split_once("\r\n\r\n")
-        .ok_or_else(|| broken("no end of the header"))?;
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .ok_or_else(|| broken("no status"))?;
-    let chunked = head
-        .to_ascii_lowercase()
-        .contains("transfer-encoding: chunked");
-    let body = if chunked {
-        joined(body).ok_or_else(|| broken("cut short"))?
-    } else {
-        body.to_owned()
-    };
-    let body = if body.is_empty() {
-        Value::Null
-    } else {
-        serde_json::from_str(&body)?
-    };
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| broken("no end of the header"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(|| broken("no status"))?;
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { joined(body).ok_or_else(|| broken("cut short"))? } else { body.to_owned() };
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body)? };
     Ok(Reply { status, body })
 }
 
@@ -142,8 +122,7 @@ mod tests {
         let whole = read(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{\"a\":1}");
         let whole = whole.expect("it is a good answer");
         assert_eq!((whole.status, whole.body["a"].as_u64()), (200, Some(1)));
-        let parts =
-            read(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n");
+        let parts = read(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n\r\n");
         let parts = parts.expect("it is a good answer");
         assert_eq!((parts.status, parts.body["a"].as_u64()), (404, Some(1)));
     }

@@ -64,12 +64,7 @@ pub fn read(markdown: &str) -> Result<Vec<Step>, String> {
         if line.trim_end() == "```" {
             block = None;
         } else if let Some(command) = line.strip_prefix("$ ") {
-            steps.push(Step {
-                line: number,
-                command: command.to_owned(),
-                expected: Vec::new(),
-                end,
-            });
+            steps.push(Step { line: number, command: command.to_owned(), expected: Vec::new(), end });
         } else if steps.len() == first_of_block {
             return Err(format!("line {number}: output before the first command"));
         } else if let Some(step) = steps.last_mut() {
@@ -92,9 +87,7 @@ fn opened(line: &str) -> Option<End> {
 
 /// Adds a line that is no new command to the step it belongs to.
 fn go_on(step: &mut Step, line: &str) {
-    let code = line
-        .strip_prefix("[exit ")
-        .and_then(|rest| rest.strip_suffix(']')?.parse().ok());
+    let code = line.strip_prefix("[exit ").and_then(|rest| rest.strip_suffix(']')?.parse().ok());
     if let Some(more) = line.strip_prefix("> ").filter(|_| step.expected.is_empty()) {
         step.command.push('\n');
         step.command.push_str(more);
@@ -151,8 +144,7 @@ impl Shell {
         let same = file.try_clone().expect("an open file has two handles");
         let bin = folder.join("bin");
         fs::create_dir(&bin).expect("the test's own folder can be written");
-        std::os::unix::fs::symlink(program.path(), bin.join("hearth"))
-            .expect("the test's own folder can be written");
+        std::os::unix::fs::symlink(program.path(), bin.join("hearth")).expect("the test's own folder can be written");
         let path = std::env::var("PATH").unwrap_or_default();
         let mut child = Command::new("bash")
             .args(["--noprofile", "--norc"])
@@ -171,14 +163,7 @@ impl Shell {
             .spawn()
             .expect("guides are run by bash, which is on every machine that runs .ci/run");
         let input = child.stdin.take().expect("it was asked for above");
-        Shell {
-            child,
-            input,
-            folder,
-            output,
-            read: 0,
-            backgrounds: 0,
-        }
+        Shell { child, input, folder, output, read: 0, backgrounds: 0 }
     }
 
     /// Runs a command to its end, and compares.
@@ -191,10 +176,7 @@ impl Shell {
         if matches(&step.expected, &lines) {
             return Ok(());
         }
-        Err(format!(
-            "printed:\n{printed}\nbut the guide says:\n{}",
-            step.expected.join("\n")
-        ))
+        Err(format!("printed:\n{printed}\nbut the guide says:\n{}", step.expected.join("\n")))
     }
 
     /// Starts a command that stays up, and waits until it has printed what the guide shows.
@@ -209,11 +191,7 @@ impl Shell {
             let printed = fs::read(&output).unwrap_or_default();
             let printed = String::from_utf8_lossy(&printed).into_owned();
             let lines: Vec<&str> = printed.lines().map(str::trim_end).collect();
-            if matches(&expected, &lines) {
-                Ok(())
-            } else {
-                Err(printed)
-            }
+            if matches(&expected, &lines) { Ok(()) } else { Err(printed) }
         })
         .map_err(|printed| format!("never printed what the guide shows, but:\n{printed}"))
     }
@@ -221,16 +199,12 @@ impl Shell {
     /// Has the shell run `script`; gives what was printed until its end, and the exit code.
     fn run(&mut self, script: &str) -> Result<(String, i32), String> {
         let typed = format!("{{ {script}\n}} </dev/null\nprintf '\\036%s\\n' \"$?\"\n");
-        self.input
-            .write_all(typed.as_bytes())
-            .map_err(|error| format!("the shell is gone: {error}"))?;
+        self.input.write_all(typed.as_bytes()).map_err(|error| format!("the shell is gone: {error}"))?;
         let (output, read) = (&self.output, self.read);
         let (printed, code, next) = wait::until_or(wait::BULK, || {
             let bytes = fs::read(output).unwrap_or_default();
             let new = String::from_utf8_lossy(bytes.get(read..).unwrap_or_default()).into_owned();
-            ended(&new)
-                .map(|(printed, code)| (printed, code, bytes.len()))
-                .ok_or(new)
+            ended(&new).map(|(printed, code)| (printed, code, bytes.len())).ok_or(new)
         })
         .map_err(|printed| format!("did not end; it has printed:\n{printed}"))?;
         self.read = next;
@@ -241,10 +215,8 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         // A group that is gone already cannot be ended again.
-        let _ = Command::new("sh")
-            .args(["-c", &format!("kill -9 -{}", self.child.id())])
-            .stderr(Stdio::null())
-            .status();
+        let _ =
+            Command::new("sh").args(["-c", &format!("kill -9 -{}", self.child.id())]).stderr(Stdio::null()).status();
         let _ = self.child.wait();
     }
 }
@@ -260,12 +232,10 @@ fn ended(printed: &str) -> Option<(String, i32)> {
 fn matches(expected: &[String], lines: &[&str]) -> bool {
     match expected.split_first() {
         None => lines.is_empty(),
-        Some((first, rest)) if first == "..." => {
-            (0..=lines.len()).any(|skipped| matches(rest, &lines[skipped..]))
+        Some((first, rest)) if first == "..." => (0..=lines.len()).any(|skipped| matches(rest, &lines[skipped..])),
+        Some((first, rest)) => {
+            lines.split_first().is_some_and(|(line, others)| line_matches(first, line) && matches(rest, others))
         }
-        Some((first, rest)) => lines
-            .split_first()
-            .is_some_and(|(line, others)| line_matches(first, line) && matches(rest, others)),
     }
 }
 
@@ -318,12 +288,7 @@ mod tests {
         assert!(line_matches("a...", "a"));
         assert!(!line_matches("id ... of garden", "id 4f of library"));
         assert!(!line_matches("aa...aa", "aaa"));
-        let says = |lines: &[&str]| {
-            lines
-                .iter()
-                .map(|line| (*line).to_owned())
-                .collect::<Vec<_>>()
-        };
+        let says = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
         assert!(matches(&says(&["a", "...", "d"]), &["a", "b", "c", "d"]));
         assert!(matches(&says(&["...", "a"]), &["a"]));
         assert!(!matches(&says(&["a", "...", "d"]), &["a", "d", "e"]));

@@ -100,12 +100,7 @@ impl Home {
     ///
     /// When the node ends before it is ready, or is not ready in time.
     pub fn start_as(&self, program: &Program) -> Node {
-        let fresh = || {
-            vec![
-                "/ip4/127.0.0.1/tcp/0".to_owned(),
-                "/ip4/127.0.0.1/udp/0/quic-v1".to_owned(),
-            ]
-        };
+        let fresh = || vec!["/ip4/127.0.0.1/tcp/0".to_owned(), "/ip4/127.0.0.1/udp/0/quic-v1".to_owned()];
         let mut command = program.command(&self.beside);
         command.arg("--home").arg(&self.folder);
         command.args(["--json", "run", "--api", "127.0.0.1:0"]);
@@ -140,26 +135,11 @@ impl Node {
         let output = home.beside.join(format!("run-{start}.out"));
         let errors = home.beside.join(format!("run-{start}.err"));
         let file = |path| File::create(path).expect("a file can be made in the test's own folder");
-        command
-            .stdin(Stdio::null())
-            .stdout(file(&output))
-            .stderr(file(&errors));
-        let child = command
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
-        let mut node = Node {
-            name: home.name.clone(),
-            home: home.folder.clone(),
-            child,
-            output,
-            errors,
-            ready: Value::Null,
-        };
-        node.ready = wait::until(
-            &format!("{}'s node is ready", node.name),
-            wait::SOON,
-            || node.look_for_ready(),
-        );
+        command.stdin(Stdio::null()).stdout(file(&output)).stderr(file(&errors));
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+        let mut node =
+            Node { name: home.name.clone(), home: home.folder.clone(), child, output, errors, ready: Value::Null };
+        node.ready = wait::until(&format!("{}'s node is ready", node.name), wait::SOON, || node.look_for_ready());
         node
     }
 
@@ -251,10 +231,7 @@ impl Drop for Node {
 
 /// Sends a signal by name. The shell's own `kill` is on every machine, and needs no `unsafe`.
 fn signal(name: &str, id: u32) {
-    let status = Command::new("sh")
-        .args(["-c", &format!("kill -{name} {id}")])
-        .status()
-        .expect("there is a shell");
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status().expect("there is a shell");
     assert!(status.success(), "cannot send {name} to {id}");
 }
 
@@ -283,19 +260,14 @@ mod tests {
         assert_eq!(first.ready()["peer"], "peer");
         wait::until("it has said all", wait::SOON, || {
             let said = first.said();
-            let picked = said
-                .contains("--listen /ip4/127.0.0.1/tcp/0 --listen /ip4/127.0.0.1/udp/0/quic-v1");
+            let picked = said.contains("--listen /ip4/127.0.0.1/tcp/0 --listen /ip4/127.0.0.1/udp/0/quic-v1");
             if picked { Ok(()) } else { Err(said) }
         });
         assert_eq!(first.stop().code(), Some(0));
         let second = alice.start();
         wait::until("it has said all", wait::SOON, || {
             let said = second.said();
-            if said.ends_with("--listen /ip4/127.0.0.1/tcp/7\n") {
-                Ok(())
-            } else {
-                Err(said)
-            }
+            if said.ends_with("--listen /ip4/127.0.0.1/tcp/7\n") { Ok(()) } else { Err(said) }
         });
         let id = second.id();
         second.kill();

@@ -50,10 +50,7 @@ impl Program {
     /// A program that was built by other means.
     #[must_use]
     pub fn at(path: &Path) -> Program {
-        Program {
-            path: path.to_path_buf(),
-            environment: Vec::new(),
-        }
+        Program { path: path.to_path_buf(), environment: Vec::new() }
     }
 
     /// Where the program is.
@@ -80,9 +77,7 @@ impl Program {
 
 fn from_environment(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env::var_os(name)?);
-    let whole = path
-        .canonicalize()
-        .unwrap_or_else(|error| panic!("{name}={}: {error}", path.display()));
+    let whole = path.canonicalize().unwrap_or_else(|error| panic!("{name}={}: {error}", path.display()));
     Some(whole)
 }
 
@@ -95,19 +90,12 @@ fn build(name: &str, features: &[&str]) -> PathBuf {
     let built = Command::new(cargo)
         .current_dir(shared::root())
         .args(["build", "--release", "--locked", "--package", "hearth-cli"])
-        .args([
-            "--bin",
-            "hearth",
-            "--message-format=json-render-diagnostics",
-        ])
+        .args(["--bin", "hearth", "--message-format=json-render-diagnostics"])
         .args(features)
         .stderr(Stdio::inherit())
         .output()
         .expect("cargo runs these tests, so it can be run");
-    assert!(
-        built.status.success(),
-        "the program under test does not build"
-    );
+    assert!(built.status.success(), "the program under test does not build");
     let artifacts = String::from_utf8_lossy(&built.stdout).into_owned();
     let program = artifacts
         .lines()
@@ -120,15 +108,9 @@ fn build(name: &str, features: &[&str]) -> PathBuf {
 
 /// Links `program` into a folder of its own, under `name`: the next build replaces the file, not the link.
 fn set_aside(program: &Path, name: &str) -> PathBuf {
-    let folder = program
-        .parent()
-        .expect("a program lies in a folder")
-        .join("under-test");
+    let folder = program.parent().expect("a program lies in a folder").join("under-test");
     fs::create_dir_all(&folder).expect("cargo's folder for what it builds is ours");
-    let (new, path) = (
-        folder.join(format!("{name}.{}", std::process::id())),
-        folder.join(name),
-    );
+    let (new, path) = (folder.join(format!("{name}.{}", std::process::id())), folder.join(name));
     // A link rather than a copy: a file that was just written by a process with threads may still be open for
     // writing in a child of another thread, and cannot be run then.
     fs::hard_link(program, &new).expect("both lie in cargo's folder");

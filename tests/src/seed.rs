@@ -22,9 +22,7 @@ impl Seed {
     #[must_use]
     pub fn take(test: &str) -> Seed {
         let state = match env::var("SEED") {
-            Ok(text) => {
-                parse(&text).unwrap_or_else(|| panic!("SEED={text} is no number of 64 bits"))
-            }
+            Ok(text) => parse(&text).unwrap_or_else(|| panic!("SEED={text} is no number of 64 bits")),
             Err(_) => fresh(),
         };
         eprintln!("SEED={state:#018x} for {test}");

@@ -9,10 +9,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Names that change without anything being written for the person.
-const LEFT_OUT: [(&str, &str); 2] = [
-    ("lock", "says who holds the home at the moment"),
-    ("logs", "tells what was tried"),
-];
+const LEFT_OUT: [(&str, &str); 2] =
+    [("lock", "says who holds the home at the moment"), ("logs", "tells what was tried")];
 
 /// A file as it counts for comparing.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -41,8 +39,7 @@ impl Tree {
     }
 
     fn add(&mut self, folder: &Path, under: &str) {
-        let listing = fs::read_dir(folder)
-            .unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
+        let listing = fs::read_dir(folder).unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
         for found in listing {
             let found = found.expect("a folder that could be opened can be listed");
             let name = found.file_name().to_string_lossy().into_owned();
@@ -50,9 +47,7 @@ impl Tree {
                 continue;
             }
             let path = format!("{under}{name}");
-            let about = found
-                .metadata()
-                .unwrap_or_else(|error| panic!("cannot look at {path}: {error}"));
+            let about = found.metadata().unwrap_or_else(|error| panic!("cannot look at {path}: {error}"));
             let bytes = if about.is_dir() {
                 self.add(&found.path(), &format!("{path}/"));
                 Vec::new()
@@ -79,10 +74,7 @@ impl Tree {
             }
         }
         let new = after.leaves.keys();
-        changes.extend(
-            new.filter(|path| !self.leaves.contains_key(*path))
-                .map(|path| format!("{path} is new")),
-        );
+        changes.extend(new.filter(|path| !self.leaves.contains_key(*path)).map(|path| format!("{path} is new")));
         changes
     }
 }

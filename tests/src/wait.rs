@@ -50,11 +50,7 @@ pub fn until_or<T>(limit: Duration, look: impl FnMut() -> Result<T, String>) -> 
     look_until(limit, LONGEST_PAUSE, look)
 }
 
-fn look_until<T>(
-    limit: Duration,
-    longest: Duration,
-    mut look: impl FnMut() -> Result<T, String>,
-) -> Result<T, String> {
+fn look_until<T>(limit: Duration, longest: Duration, mut look: impl FnMut() -> Result<T, String>) -> Result<T, String> {
     let start = Instant::now();
     let mut pause = FIRST_PAUSE.min(longest);
     loop {
@@ -74,10 +70,7 @@ fn gave_up(what: &str, limit: Duration, seen: &str) -> ! {
 }
 
 /// The one pause of the test suites: between two looks, never instead of one.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a pause between two looks at a condition"
-)]
+#[expect(clippy::disallowed_methods, reason = "a pause between two looks at a condition")]
 fn rest(pause: Duration) {
     thread::sleep(pause);
 }
@@ -91,11 +84,7 @@ mod tests {
         let mut looks = 0;
         let found = until("the third look", SOON, || {
             looks += 1;
-            if looks == 3 {
-                Ok(looks)
-            } else {
-                Err(format!("look {looks}"))
-            }
+            if looks == 3 { Ok(looks) } else { Err(format!("look {looks}")) }
         });
         assert_eq!(found, 3);
     }

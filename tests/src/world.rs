@@ -28,9 +28,7 @@ impl World {
             .prefix(&format!("hearth-{name}-"))
             .tempdir()
             .expect("a folder can be made where the system keeps temporary ones");
-        World {
-            folder: Some(folder),
-        }
+        World { folder: Some(folder) }
     }
 
     /// Where it is.

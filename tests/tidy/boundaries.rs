@@ -11,15 +11,7 @@ const KNOWN_IN: [(&str, &str); 4] = [
 ];
 
 /// What `protocol` does without: whatever waits, reads a clock, or gives another order in every run.
-const NOT_IN_PROTOCOL: [&str; 7] = [
-    "async",
-    "await",
-    "SystemTime",
-    "Instant",
-    "HashMap",
-    "HashSet",
-    "RandomState",
-];
+const NOT_IN_PROTOCOL: [&str; 7] = ["async", "await", "SystemTime", "Instant", "HashMap", "HashSet", "RandomState"];
 
 /// The parts of the standard library that `protocol` does without: whatever touches the machine it runs on.
 const NO_PART_OF_STD: [&str; 5] = ["fs", "net", "thread", "env", "process"];
@@ -29,17 +21,12 @@ fn out_of_place(source: &Source) -> Vec<String> {
     let code = code(&source.text);
     let mut complaints = Vec::new();
     for (number, word) in words(&code) {
-        let owner = KNOWN_IN
-            .iter()
-            .find(|(name, _)| word == *name || word.starts_with(&format!("{name}_")));
+        let owner = KNOWN_IN.iter().find(|(name, _)| word == *name || word.starts_with(&format!("{name}_")));
         if let Some((name, folder)) = owner
             && source.path != format!("{folder}.rs")
             && !source.path.starts_with(&format!("{folder}/"))
         {
-            complaints.push(format!(
-                "{}:{number}: {name} is known in {folder} only",
-                source.path
-            ));
+            complaints.push(format!("{}:{number}: {name} is known in {folder} only", source.path));
         }
     }
     complaints
@@ -54,9 +41,7 @@ fn impure(source: &Source) -> Vec<String> {
         .map(|(number, word)| format!("{}:{number}: {word}", source.path))
         .collect();
     let parts = parts_of_std(code);
-    let parts = parts
-        .into_iter()
-        .filter(|part| NO_PART_OF_STD.contains(part));
+    let parts = parts.into_iter().filter(|part| NO_PART_OF_STD.contains(part));
     complaints.extend(parts.map(|part| format!("{}: std::{part}", source.path)));
     complaints
 }
@@ -114,10 +99,7 @@ fn a_crate_named_in_the_wrong_folder_is_found() {
     assert_eq!(out_of_place(&wrong).len(), 1);
     let wrong = Source::example("cli/src/main.rs", "fn a(b: libp2p_core::X) {}\n");
     assert_eq!(out_of_place(&wrong).len(), 1);
-    let right = Source::example(
-        "node/src/network/gossip.rs",
-        "use libp2p::PeerId; // sled\n",
-    );
+    let right = Source::example("node/src/network/gossip.rs", "use libp2p::PeerId; // sled\n");
     assert_eq!(out_of_place(&right), Vec::<String>::new());
 }
 
@@ -125,20 +107,8 @@ fn a_crate_named_in_the_wrong_folder_is_found() {
 fn io_in_protocol_is_found() {
     let count = |text| impure(&Source::example("protocol/src/time.rs", text)).len();
     assert_eq!(count("async fn a() {}\n"), 1);
-    assert_eq!(
-        count("fn a() -> std::time::Instant { std::fs::read(b) }\n"),
-        2
-    );
-    assert_eq!(
-        count("use std::{\n    collections::{BTreeMap, btree_map},\n    net::IpAddr,\n};\n"),
-        1
-    );
-    assert_eq!(
-        count("use std::{fmt, time::Duration};\n// async std::fs\n"),
-        0
-    );
-    assert_eq!(
-        count("fn a() {}\n\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n"),
-        0
-    );
+    assert_eq!(count("fn a() -> std::time::Instant { std::fs::read(b) }\n"), 2);
+    assert_eq!(count("use std::{\n    collections::{BTreeMap, btree_map},\n    net::IpAddr,\n};\n"), 1);
+    assert_eq!(count("use std::{fmt, time::Duration};\n// async std::fs\n"), 0);
+    assert_eq!(count("fn a() {}\n\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n"), 0);
 }

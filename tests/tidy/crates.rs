@@ -16,10 +16,7 @@ const DIRECTIONS: [(&str, &[&str]); 4] = [
     ("hearth-protocol", &[]),
     ("hearth-node", &["hearth-protocol"]),
     ("hearth-cli", &["hearth-node", "hearth-protocol"]),
-    (
-        "hearth-tests",
-        &["hearth-cli", "hearth-node", "hearth-protocol"],
-    ),
+    ("hearth-tests", &["hearth-cli", "hearth-node", "hearth-protocol"]),
 ];
 
 /// What `protocol` is built from: encodings, hashes, ciphers, text. A new one is a decision.
@@ -66,15 +63,7 @@ const ONLY_IN_NODE: [&str; 4] = ["axum", "libp2p", "sled", "tantivy"];
 pub(crate) fn metadata() -> &'static Value {
     static METADATA: OnceLock<Value> = OnceLock::new();
     METADATA.get_or_init(|| {
-        let args = [
-            "metadata",
-            "--format-version",
-            "1",
-            "--locked",
-            "--offline",
-            "--filter-platform",
-            &host(),
-        ];
+        let args = ["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", &host()];
         serde_json::from_str(&said("CARGO", "cargo", &args)).expect("cargo prints JSON")
     })
 }
@@ -88,16 +77,9 @@ fn host() -> String {
 
 fn said(variable: &str, program: &str, args: &[&str]) -> String {
     let program = env::var_os(variable).unwrap_or_else(|| program.into());
-    let output = Command::new(&program)
-        .current_dir(shared::root())
-        .args(args)
-        .output();
+    let output = Command::new(&program).current_dir(shared::root()).args(args).output();
     let output = output.unwrap_or_else(|error| panic!("cannot run {}: {error}", program.display()));
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("tools of Rust print UTF-8")
 }
 
@@ -108,8 +90,7 @@ fn packages(metadata: &Value) -> impl Iterator<Item = &Value> {
 /// The names of a package's direct dependencies of one kind (`null` for normal ones).
 fn direct<'a>(package: &'a Value, kind: &'a Value) -> impl Iterator<Item = &'a str> {
     let all = package["dependencies"].as_array().into_iter().flatten();
-    all.filter(move |dependency| dependency["kind"] == *kind)
-        .filter_map(|dependency| dependency["name"].as_str())
+    all.filter(move |dependency| dependency["kind"] == *kind).filter_map(|dependency| dependency["name"].as_str())
 }
 
 /// Dependencies between our own crates that go up or sideways, and heavy crates outside `node`.
@@ -117,16 +98,12 @@ fn against_the_grain(metadata: &Value) -> Vec<String> {
     let mut complaints = Vec::new();
     for package in packages(metadata) {
         let name = package["name"].as_str().unwrap_or_default();
-        let allowed = DIRECTIONS
-            .iter()
-            .find(|(ours, _)| *ours == name)
-            .map(|(_, allowed)| *allowed);
+        let allowed = DIRECTIONS.iter().find(|(ours, _)| *ours == name).map(|(_, allowed)| *allowed);
         let kinds = [Value::Null, json!("dev"), json!("build")];
         for dependency in kinds.iter().flat_map(|kind| direct(package, kind)) {
             let ours = dependency.starts_with("hearth-");
             let up = ours && !allowed.is_some_and(|allowed| allowed.contains(&dependency));
-            let heavy =
-                allowed.is_some() && name != "hearth-node" && ONLY_IN_NODE.contains(&dependency);
+            let heavy = allowed.is_some() && name != "hearth-node" && ONLY_IN_NODE.contains(&dependency);
             if up || heavy {
                 complaints.push(format!("{name} must not depend on {dependency}"));
             }
@@ -156,16 +133,10 @@ fn unlisted_in_protocol(metadata: &Value) -> Vec<String> {
 
 /// Everything that is linked into `protocol`, by name.
 fn all_under_protocol(metadata: &Value) -> BTreeSet<String> {
-    let names: BTreeMap<&str, &str> = packages(metadata)
-        .filter_map(|package| Some((package["id"].as_str()?, package["name"].as_str()?)))
-        .collect();
-    let nodes = metadata["resolve"]["nodes"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let nodes: BTreeMap<&str, &Value> = nodes
-        .filter_map(|node| Some((node["id"].as_str()?, node)))
-        .collect();
+    let names: BTreeMap<&str, &str> =
+        packages(metadata).filter_map(|package| Some((package["id"].as_str()?, package["name"].as_str()?))).collect();
+    let nodes = metadata["resolve"]["nodes"].as_array().into_iter().flatten();
+    let nodes: BTreeMap<&str, &Value> = nodes.filter_map(|node| Some((node["id"].as_str()?, node))).collect();
     let start = names.iter().find(|(_, name)| **name == "hearth-protocol");
     let mut waiting: Vec<&str> = start.map(|(id, _)| *id).into_iter().collect();
     let mut seen = BTreeSet::new();
@@ -181,10 +152,7 @@ fn all_under_protocol(metadata: &Value) -> BTreeSet<String> {
             }
         }
     }
-    seen.iter()
-        .filter_map(|id| names.get(id))
-        .map(|name| (*name).to_owned())
-        .collect()
+    seen.iter().filter_map(|id| names.get(id)).map(|name| (*name).to_owned()).collect()
 }
 
 /// Members whose manifest does not take the lints of the workspace, or a workspace that allows `unsafe`.
@@ -207,27 +175,19 @@ fn without_lints(root: &toml::Table, members: &[(String, toml::Table)]) -> Vec<S
 pub(crate) fn at<'a>(table: &'a toml::Table, path: &[&str]) -> Option<&'a toml::Value> {
     let (first, rest) = path.split_first()?;
     let found = table.get(*first)?;
-    if rest.is_empty() {
-        Some(found)
-    } else {
-        at(found.as_table()?, rest)
-    }
+    if rest.is_empty() { Some(found) } else { at(found.as_table()?, rest) }
 }
 
 /// A TOML file of the root.
 pub(crate) fn manifest(path: &str) -> toml::Table {
-    let text = fs::read_to_string(shared::root().join(path))
-        .unwrap_or_else(|error| panic!("{path}: {error}"));
-    text.parse()
-        .unwrap_or_else(|error| panic!("{path}: {error}"))
+    let text = fs::read_to_string(shared::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+    text.parse().unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 #[test]
 fn cli_knows_node_node_knows_protocol_and_nothing_knows_tests() {
     none(&against_the_grain(metadata()));
-    let ours: BTreeSet<_> = packages(metadata())
-        .filter_map(|package| package["name"].as_str())
-        .collect();
+    let ours: BTreeSet<_> = packages(metadata()).filter_map(|package| package["name"].as_str()).collect();
     for (name, _) in DIRECTIONS {
         assert!(ours.contains(name), "{name} is no package of the workspace");
     }
@@ -237,14 +197,8 @@ fn cli_knows_node_node_knows_protocol_and_nothing_knows_tests() {
 fn protocol_builds_on_what_is_listed_and_on_no_runtime() {
     none(&unlisted_in_protocol(metadata()));
     let under = all_under_protocol(metadata());
-    assert!(
-        under.contains("blake3"),
-        "nothing was found under protocol: {under:?}"
-    );
-    let never: Vec<_> = NEVER_IN_PROTOCOL
-        .iter()
-        .filter(|name| under.contains(**name))
-        .collect();
+    assert!(under.contains("blake3"), "nothing was found under protocol: {under:?}");
+    let never: Vec<_> = NEVER_IN_PROTOCOL.iter().filter(|name| under.contains(**name)).collect();
     assert!(never.is_empty(), "under protocol: {never:?}");
 }
 
@@ -258,10 +212,7 @@ fn every_crate_takes_the_lints_that_forbid_unsafe_code() {
 #[test]
 fn a_dependency_in_the_wrong_direction_is_found() {
     let package = |name: &str, on: &[&str]| {
-        let on: Vec<_> = on
-            .iter()
-            .map(|on| json!({"name": on, "kind": null}))
-            .collect();
+        let on: Vec<_> = on.iter().map(|on| json!({"name": on, "kind": null})).collect();
         json!({"name": name, "id": name, "dependencies": on})
     };
     let wrong = json!({"packages": [

@@ -19,9 +19,7 @@ fn prose(text: &str) -> Vec<(usize, &str)> {
     let mut prose = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let start = line.trim_start();
-        let marker = ["```", "~~~"]
-            .into_iter()
-            .find(|marker| start.starts_with(marker));
+        let marker = ["```", "~~~"].into_iter().find(|marker| start.starts_with(marker));
         match (fence, marker) {
             (None, None) => prose.push((number, line)),
             (None, Some(marker)) => fence = Some(marker),
@@ -71,13 +69,8 @@ fn links(text: &str) -> Vec<Link> {
 fn link(line: usize, target: &str) -> Option<Link> {
     let target = target.split_whitespace().next()?;
     let target = target.trim_start_matches('<').trim_end_matches('>');
-    let outside = ["http:", "https:", "mailto:"]
-        .iter()
-        .any(|scheme| target.starts_with(scheme));
-    (!outside).then(|| Link {
-        line,
-        target: target.to_owned(),
-    })
+    let outside = ["http:", "https:", "mailto:"].iter().any(|scheme| target.starts_with(scheme));
+    (!outside).then(|| Link { line, target: target.to_owned() })
 }
 
 /// The anchors of a document's headings, as GitHub makes them.
@@ -91,11 +84,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
         }
         let slug = slug(&shown(heading.trim()));
         let seen = times.entry(slug.clone()).or_default();
-        anchors.insert(if *seen == 0 {
-            slug
-        } else {
-            format!("{slug}-{seen}")
-        });
+        anchors.insert(if *seen == 0 { slug } else { format!("{slug}-{seen}") });
         *seen += 1;
     }
     anchors
@@ -113,12 +102,8 @@ fn shown(heading: &str) -> String {
 
 fn slug(heading: &str) -> String {
     let letters = heading.to_lowercase();
-    let letters = letters
-        .chars()
-        .filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
-    letters
-        .map(|letter| if letter == ' ' { '-' } else { letter })
-        .collect()
+    let letters = letters.chars().filter(|letter| letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_'));
+    letters.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
 }
 
 /// `target` as seen from the document at `from`; none where it leads out of the root.
@@ -137,11 +122,7 @@ fn resolve(from: &str, target: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-fn broken(
-    document: &Source,
-    documents: &BTreeMap<String, BTreeSet<String>>,
-    root: &Path,
-) -> Vec<String> {
+fn broken(document: &Source, documents: &BTreeMap<String, BTreeSet<String>>, root: &Path) -> Vec<String> {
     let mut complaints = Vec::new();
     for link in links(&document.text) {
         let (path, anchor) = match link.target.split_once('#') {
@@ -157,9 +138,7 @@ fn broken(
             (None, _) => false,
             (Some(_), None) => true,
             // Other files have lines, not headings.
-            (Some(place), Some(anchor)) => documents
-                .get(&place)
-                .is_none_or(|anchors| anchors.contains(anchor)),
+            (Some(place), Some(anchor)) => documents.get(&place).is_none_or(|anchors| anchors.contains(anchor)),
         };
         if !found {
             complaints.push(format!("{}:{}: {}", document.path, link.line, link.target));
@@ -169,10 +148,7 @@ fn broken(
 }
 
 fn with_anchors(documents: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
-    documents
-        .iter()
-        .map(|document| (document.path.clone(), anchors(&document.text)))
-        .collect()
+    documents.iter().map(|document| (document.path.clone(), anchors(&document.text))).collect()
 }
 
 #[test]
@@ -181,12 +157,7 @@ fn links_between_documents_resolve() {
     documents.retain(|file| file.path.ends_with(".md"));
     let anchors = with_anchors(&documents);
     let root = shared::root();
-    none(
-        &documents
-            .iter()
-            .flat_map(|document| broken(document, &anchors, &root))
-            .collect::<Vec<_>>(),
-    );
+    none(&documents.iter().flat_map(|document| broken(document, &anchors, &root)).collect::<Vec<_>>());
 }
 
 #[test]

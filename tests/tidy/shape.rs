@@ -15,23 +15,15 @@ const LONG_LINES: usize = 400;
 
 /// The glossary has another word for each of these, or for each thing that somebody meant by it.
 const NOT_OUR_WORDS: [&str; 14] = [
-    "group", "room", "channel", "user", "message", "entry", "record", "manager", "service", "util",
-    "utils", "helper", "helpers", "common",
+    "group", "room", "channel", "user", "message", "entry", "record", "manager", "service", "util", "utils", "helper",
+    "helpers", "common",
 ];
 
 /// Names that keep such a word, each for a reason.
 const ALLOWED: [(&str, &str, &str); 3] = [
     ("node/src/network", "message", "gossipsub's own word"),
-    (
-        "cli/src/commands/service.rs",
-        "service",
-        "the name of the command",
-    ),
-    (
-        "protocol/src/person/mod.rs",
-        "record",
-        "the format's own name",
-    ),
+    ("cli/src/commands/service.rs", "service", "the name of the command"),
+    ("protocol/src/person/mod.rs", "record", "the format's own name"),
 ];
 
 /// The folders in which the inputs that lie beside the project may be named; tests of a crate may name them too.
@@ -66,9 +58,7 @@ fn foreign_words(source: &Source) -> Vec<String> {
     let mut complaints = Vec::new();
     for name in names {
         for part in parts(&name) {
-            let allowed = ALLOWED
-                .iter()
-                .any(|(place, word, _)| source.path.starts_with(place) && part == *word);
+            let allowed = ALLOWED.iter().any(|(place, word, _)| source.path.starts_with(place) && part == *word);
             if NOT_OUR_WORDS.contains(&part.as_str()) && !allowed {
                 complaints.push(format!("{}: `{part}` in `{name}`", source.path));
             }
@@ -88,9 +78,7 @@ fn parts(name: &str) -> Vec<String> {
             if letter.is_uppercase() && small_before || parts.is_empty() {
                 parts.push(String::new());
             }
-            let last = parts
-                .last_mut()
-                .expect("one was pushed when there was none");
+            let last = parts.last_mut().expect("one was pushed when there was none");
             last.extend(letter.to_lowercase());
         }
         small_before = letter.is_lowercase() || letter.is_ascii_digit();
@@ -99,9 +87,7 @@ fn parts(name: &str) -> Vec<String> {
 }
 
 fn names_shared(source: &Source) -> Option<String> {
-    let may = MAY_NAME_SHARED
-        .iter()
-        .any(|folder| source.path.starts_with(folder));
+    let may = MAY_NAME_SHARED.iter().any(|folder| source.path.starts_with(folder));
     let shipped = without_tests(&source.text);
     (!may && !is_of_tests(&source.path) && shipped.contains("../shared"))
         .then(|| format!("{}: names what lies beside the project", source.path))
@@ -109,12 +95,7 @@ fn names_shared(source: &Source) -> Option<String> {
 
 #[test]
 fn every_module_opens_with_what_it_is_for() {
-    none(
-        &rust(&OURS)
-            .iter()
-            .filter_map(without_head)
-            .collect::<Vec<_>>(),
-    );
+    none(&rust(&OURS).iter().filter_map(without_head).collect::<Vec<_>>());
 }
 
 #[test]
@@ -131,12 +112,7 @@ fn no_file_is_too_long_to_read() {
 
 #[test]
 fn files_and_types_are_named_in_the_words_of_the_glossary() {
-    none(
-        &rust(&OURS)
-            .iter()
-            .flat_map(foreign_words)
-            .collect::<Vec<_>>(),
-    );
+    none(&rust(&OURS).iter().flat_map(foreign_words).collect::<Vec<_>>());
 }
 
 #[test]
@@ -158,20 +134,8 @@ fn a_file_without_a_head_or_without_an_end_is_found() {
 fn a_foreign_word_is_found_in_names_only() {
     let count = |path, text| foreign_words(&Source::example(path, text)).len();
     assert_eq!(count("node/src/utils.rs", "//! a\n"), 1);
-    assert_eq!(
-        count("node/src/a.rs", "pub struct LogEntry;\nenum GroupV2 {}\n"),
-        2
-    );
-    assert_eq!(
-        count(
-            "node/src/a.rs",
-            "struct Users; // struct Entry\nlet entry = map.entry(1);\n"
-        ),
-        0
-    );
-    assert_eq!(
-        count("node/src/network/gossip.rs", "struct GossipMessage;\n"),
-        0
-    );
+    assert_eq!(count("node/src/a.rs", "pub struct LogEntry;\nenum GroupV2 {}\n"), 2);
+    assert_eq!(count("node/src/a.rs", "struct Users; // struct Entry\nlet entry = map.entry(1);\n"), 0);
+    assert_eq!(count("node/src/network/gossip.rs", "struct GossipMessage;\n"), 0);
     assert_eq!(parts("HttpReply2Of_peer"), ["http", "reply2", "of", "peer"]);
 }

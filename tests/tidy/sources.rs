@@ -22,10 +22,7 @@ pub(crate) struct Source {
 impl Source {
     /// An example, for a check to be held against.
     pub(crate) fn example(path: &str, text: &str) -> Source {
-        Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        Source { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// The name without folders and `.rs`.
@@ -48,10 +45,7 @@ pub(crate) fn files() -> Vec<Source> {
 pub(crate) fn rust(folders: &[&str]) -> Vec<Source> {
     let mut found = files();
     found.retain(|file| {
-        file.path.ends_with(".rs")
-            && folders
-                .iter()
-                .any(|folder| file.path.starts_with(&format!("{folder}/")))
+        file.path.ends_with(".rs") && folders.iter().any(|folder| file.path.starts_with(&format!("{folder}/")))
     });
     found
 }
@@ -114,9 +108,7 @@ fn skipped(letters: &[char], at: usize) -> usize {
 }
 
 fn until(letters: &[char], at: usize, end: impl Fn(&[char]) -> bool) -> usize {
-    (at..letters.len())
-        .find(|at| end(&letters[*at..]))
-        .unwrap_or(letters.len())
+    (at..letters.len()).find(|at| end(&letters[*at..])).unwrap_or(letters.len())
 }
 
 fn comment_end(letters: &[char], mut at: usize) -> usize {
@@ -147,11 +139,7 @@ fn quoted_end(letters: &[char], at: usize, quote: char) -> usize {
 /// How many hashes stand between an `r` and this quote; none where it opens no raw string.
 fn raw_hashes(letters: &[char], quote: usize) -> Option<usize> {
     let before = &letters[..quote];
-    let hashes = before
-        .iter()
-        .rev()
-        .take_while(|letter| **letter == '#')
-        .count();
+    let hashes = before.iter().rev().take_while(|letter| **letter == '#').count();
     let mut prefix = before[..quote - hashes].iter().rev();
     (prefix.next() == Some(&'r')).then_some(())?;
     let outside = match prefix.next() {
@@ -163,9 +151,7 @@ fn raw_hashes(letters: &[char], quote: usize) -> Option<usize> {
 }
 
 fn raw_end(letters: &[char], quote: usize, hashes: usize) -> usize {
-    let closing: Vec<char> = std::iter::once('"')
-        .chain(std::iter::repeat_n('#', hashes))
-        .collect();
+    let closing: Vec<char> = std::iter::once('"').chain(std::iter::repeat_n('#', hashes)).collect();
     let end = until(letters, quote + 1, |rest| rest.starts_with(&closing));
     (end + closing.len()).min(letters.len())
 }
@@ -205,22 +191,15 @@ pub(crate) fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
 fn comments_and_literals_are_blanked_and_the_rest_is_kept() {
     let source = "let a = \"x // y\"; // gone\n/* b /* c */ d */ let e = r#\"f \"g\"#; 'h: loop {}\n\
                   let i = '\\''; let j = '\"'; let k = br\"l\\\"; m(); for\"n\"\n";
-    let kept: Vec<_> = words(&code(source))
-        .map(|(line, word)| format!("{line}{word}"))
-        .collect();
+    let kept: Vec<_> = words(&code(source)).map(|(line, word)| format!("{line}{word}")).collect();
     let expected = [
-        "1let", "1a", "2let", "2e", "2r", "2h", "2loop", "3let", "3i", "3let", "3j", "3let", "3k",
-        "3br", "3m", "3for",
+        "1let", "1a", "2let", "2e", "2r", "2h", "2loop", "3let", "3i", "3let", "3j", "3let", "3k", "3br", "3m", "3for",
     ];
     assert_eq!(kept, expected);
 }
 
 #[test]
 fn the_tests_of_a_file_are_left_out() {
-    let source =
-        "fn a() {}\n\n#[cfg(test)]\nuse b;\n\n#[cfg(test)]\nmod tests {\n    fn c() {}\n}\n";
-    assert_eq!(
-        without_tests(source),
-        "fn a() {}\n\n#[cfg(test)]\nuse b;\n\n"
-    );
+    let source = "fn a() {}\n\n#[cfg(test)]\nuse b;\n\n#[cfg(test)]\nmod tests {\n    fn c() {}\n}\n";
+    assert_eq!(without_tests(source), "fn a() {}\n\n#[cfg(test)]\nuse b;\n\n");
 }

@@ -34,11 +34,7 @@ impl Version {
     fn parse(text: &str) -> Option<Version> {
         let numbers = text.split(['-', '+']).next()?;
         let mut numbers = numbers.split('.').map(str::parse);
-        let version = Version(
-            numbers.next()?.ok()?,
-            numbers.next()?.ok()?,
-            numbers.next()?.ok()?,
-        );
+        let version = Version(numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
         numbers.next().is_none().then_some(version)
     }
 }
@@ -47,29 +43,16 @@ fn rules() -> Rules {
     let deny = manifest("deny.toml");
     let list = |path: &[&str]| -> Vec<toml::Value> {
         let found = at(&deny, path).and_then(toml::Value::as_array);
-        found
-            .unwrap_or_else(|| panic!("deny.toml has no list {path:?}"))
-            .clone()
+        found.unwrap_or_else(|| panic!("deny.toml has no list {path:?}")).clone()
     };
     let texts = |path: &[&str]| -> Vec<String> {
         let found = list(path);
-        found
-            .iter()
-            .filter_map(toml::Value::as_str)
-            .map(str::to_owned)
-            .collect()
+        found.iter().filter_map(toml::Value::as_str).map(str::to_owned).collect()
     };
     let floors = list(&["bans", "deny"]);
-    let floors = floors.iter().map(|floor| {
-        floor
-            .get("crate")
-            .and_then(toml::Value::as_str)
-            .and_then(read_floor)
-    });
+    let floors = floors.iter().map(|floor| floor.get("crate").and_then(toml::Value::as_str).and_then(read_floor));
     Rules {
-        floors: floors
-            .collect::<Option<_>>()
-            .expect("each floor of deny.toml is written `name:<1.2.3`"),
+        floors: floors.collect::<Option<_>>().expect("each floor of deny.toml is written `name:<1.2.3`"),
         licences: texts(&["licenses", "allow"]),
         registries: texts(&["sources", "allow-registry"]),
     }
@@ -85,12 +68,7 @@ fn locked(lock: &str) -> Vec<Locked> {
     let lock: toml::Table = lock.parse().expect("a lock file is TOML");
     let packages = lock.get("package").and_then(toml::Value::as_array);
     let packages = packages.expect("a lock file lists packages");
-    let text = |package: &toml::Value, key: &str| {
-        package
-            .get(key)
-            .and_then(toml::Value::as_str)
-            .map(str::to_owned)
-    };
+    let text = |package: &toml::Value, key: &str| package.get(key).and_then(toml::Value::as_str).map(str::to_owned);
     packages
         .iter()
         .map(|package| Locked {
@@ -104,12 +82,7 @@ fn locked(lock: &str) -> Vec<Locked> {
 /// Packages below a floor, or from anywhere but the registries on the list. Our own come from no source.
 fn refused(lock: &str, rules: &Rules) -> Vec<String> {
     let mut complaints = Vec::new();
-    for Locked {
-        name,
-        version,
-        source,
-    } in locked(lock)
-    {
+    for Locked { name, version, source } in locked(lock) {
         let from = format!("{name} {version}");
         let floor = rules.floors.iter().find(|(bounded, _)| *bounded == name);
         match (floor, Version::parse(&version)) {
@@ -121,16 +94,10 @@ fn refused(lock: &str, rules: &Rules) -> Vec<String> {
         }
         let known = match &source {
             None => name.starts_with("hearth-"),
-            Some(source) => rules
-                .registries
-                .iter()
-                .any(|registry| *source == format!("registry+{registry}")),
+            Some(source) => rules.registries.iter().any(|registry| *source == format!("registry+{registry}")),
         };
         if !known {
-            complaints.push(format!(
-                "{from}: from {}",
-                source.as_deref().unwrap_or("a folder")
-            ));
+            complaints.push(format!("{from}: from {}", source.as_deref().unwrap_or("a folder")));
         }
     }
     complaints
@@ -143,22 +110,14 @@ fn unlicensed(metadata: &Value, rules: &Rules) -> Vec<String> {
         .filter_map(|package| {
             let licence = package["license"].as_str().unwrap_or_default();
             let met = met(licence, &rules.licences);
-            (!met).then(|| {
-                format!(
-                    "{} {}: licence `{licence}`",
-                    package["name"], package["version"]
-                )
-            })
+            (!met).then(|| format!("{} {}: licence `{licence}`", package["name"], package["version"]))
         })
         .collect()
 }
 
 /// Whether an SPDX expression can be met with the allowed licences; `/` is an old way to write `OR`.
 fn met(expression: &str, allowed: &[String]) -> bool {
-    let spaced = expression
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
+    let spaced = expression.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let words: Vec<&str> = spaced.split_whitespace().collect();
     matches!(any_of(&words, allowed), Some((true, [])))
 }
@@ -191,24 +150,20 @@ fn one<'a, 'w>(words: &'a [&'w str], allowed: &[String]) -> Met<'a, 'w> {
             Some((met, rest.strip_prefix(&[")"])?))
         }
         (")" | "OR" | "AND" | "WITH", _) => None,
-        (name, ["WITH", exception, rest @ ..]) => {
-            Some((allowed.contains(&format!("{name} WITH {exception}")), rest))
-        }
+        (name, ["WITH", exception, rest @ ..]) => Some((allowed.contains(&format!("{name} WITH {exception}")), rest)),
         (name, _) => Some((allowed.iter().any(|licence| licence == name), rest)),
     }
 }
 
 fn seeded(name: &str) -> Vec<String> {
     let path = shared::fixture(&format!("locks/{name}.lock"));
-    let lock =
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lock = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     refused(&lock, &rules())
 }
 
 #[test]
 fn every_locked_package_is_above_its_floor_and_from_the_registry() {
-    let lock = fs::read_to_string(shared::root().join("Cargo.lock"))
-        .expect("the lock file is part of the project");
+    let lock = fs::read_to_string(shared::root().join("Cargo.lock")).expect("the lock file is part of the project");
     none(&refused(&lock, &rules()));
 }
 
@@ -220,13 +175,7 @@ fn every_package_has_a_licence_on_the_list() {
 #[test]
 fn the_floors_are_all_there() {
     let rules = rules();
-    let floor = |name: &str| {
-        rules
-            .floors
-            .iter()
-            .find(|(bounded, _)| bounded == name)
-            .map(|(_, floor)| *floor)
-    };
+    let floor = |name: &str| rules.floors.iter().find(|(bounded, _)| bounded == name).map(|(_, floor)| *floor);
     let expected = [
         ("ammonia", Version(4, 1, 4)),
         ("h2", Version(0, 4, 16)),
@@ -246,18 +195,12 @@ fn the_floors_are_all_there() {
 
 #[test]
 fn a_lock_with_an_old_gossipsub_fails() {
-    assert_eq!(
-        seeded("gossipsub-0.49.2"),
-        ["libp2p-gossipsub 0.49.2: below its floor Version(0, 50, 1)"]
-    );
+    assert_eq!(seeded("gossipsub-0.49.2"), ["libp2p-gossipsub 0.49.2: below its floor Version(0, 50, 1)"]);
 }
 
 #[test]
 fn a_lock_with_an_old_yamux_fails() {
-    assert_eq!(
-        seeded("yamux-0.12.1"),
-        ["yamux 0.12.1: below its floor Version(0, 13, 10)"]
-    );
+    assert_eq!(seeded("yamux-0.12.1"), ["yamux 0.12.1: below its floor Version(0, 13, 10)"]);
 }
 
 #[test]
@@ -282,16 +225,7 @@ fn a_licence_expression_is_met_or_not() {
     ] {
         assert!(met(good, &allowed), "{good}");
     }
-    for bad in [
-        "",
-        "GPL-3.0",
-        "MIT AND Apache-2.0",
-        "Apache-2.0",
-        "(MIT",
-        "MIT OR",
-        "MIT ISC",
-        "OR MIT",
-    ] {
+    for bad in ["", "GPL-3.0", "MIT AND Apache-2.0", "Apache-2.0", "(MIT", "MIT OR", "MIT ISC", "OR MIT"] {
         assert!(!met(bad, &allowed), "{bad}");
     }
 }

@@ -50,15 +50,9 @@ mod tests {
     async fn a_bookmark_keeps_the_address_as_typed() {
         let written = json!({"items": [{"item": "aa", "community": "bb"}]});
         let url = "HTTPS://Example.org/a?b=1&c#d";
-        let heard = hear(
-            &["bookmark", url, "-t", "tea", "--note", "why", "--json"],
-            [(201, written)],
-        )
-        .await;
+        let heard = hear(&["bookmark", url, "-t", "tea", "--note", "why", "--json"], [(201, written)]).await;
         heard.done.expect("the node said yes");
-        let sent = format!(
-            r#"{{"kind":"bookmark","note":"why","reach":null,"tags":["tea"],"to":[],"url":"{url}"}}"#
-        );
+        let sent = format!(r#"{{"kind":"bookmark","note":"why","reach":null,"tags":["tea"],"to":[],"url":"{url}"}}"#);
         assert_eq!(heard.asked, [format!("POST /items {sent}")]);
     }
 }

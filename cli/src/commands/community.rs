@@ -67,17 +67,11 @@ impl Community {
         match self {
             Self::Create(create) => create.run(session, out).await,
             Self::List => {
-                let list = session
-                    .ask_list(Request::get(&["communities"]), "communities")
-                    .await?;
-                out.list(&list, || {
-                    Ok(view::communities(&view::read_all(&list)?, width))
-                })
+                let list = session.ask_list(Request::get(&["communities"]), "communities").await?;
+                out.list(&list, || Ok(view::communities(&view::read_all(&list)?, width)))
             }
             Self::Show { community } => {
-                let answer = session
-                    .ask(Request::get(&["communities", &community]))
-                    .await?;
+                let answer = session.ask(Request::get(&["communities", &community])).await?;
                 out.tell(&answer, || Ok(shown(&view::read(&answer)?, width)))
             }
             Self::Leave { community } => {
@@ -128,22 +122,12 @@ fn shown(shown: &Shown, width: Option<u16>) -> String {
         ("members", count(community.members)),
         ("items", count(community.items)),
         ("founders", founders.join(", ")),
-        (
-            "founded",
-            shown.created_ms.map_or_else(String::new, time::moment),
-        ),
+        ("founded", shown.created_ms.map_or_else(String::new, time::moment)),
     ];
     for name in ["community", "practice", "norms", "welcome"] {
-        let text = shown
-            .charter
-            .as_ref()
-            .and_then(|charter| charter.get(name))
-            .and_then(Value::as_str);
+        let text = shown.charter.as_ref().and_then(|charter| charter.get(name)).and_then(Value::as_str);
         if let Some(text) = text {
-            pairs.push((
-                if name == "community" { "people" } else { name },
-                text.to_owned(),
-            ));
+            pairs.push((if name == "community" { "people" } else { name }, text.to_owned()));
         }
     }
     let name = quoted(&community.name);
@@ -170,24 +154,11 @@ mod tests {
     #[tokio::test]
     async fn founding_sends_what_was_typed_and_says_what_to_type_next() {
         let answer = json!({"community": "ab".repeat(32), "name": "tea garden"});
-        let line = [
-            "community",
-            "create",
-            "tea garden",
-            "--domain",
-            "growing tea",
-        ];
+        let line = ["community", "create", "tea garden", "--domain", "growing tea"];
         let heard = hear(&line, [(201, answer)]).await;
         heard.done.expect("the node said yes");
-        assert_eq!(
-            heard.asked,
-            [r#"POST /communities {"domain":"growing tea","name":"tea garden"}"#]
-        );
-        assert!(
-            heard.printed.contains("hearth invite create 'tea garden'"),
-            "{}",
-            heard.printed
-        );
+        assert_eq!(heard.asked, [r#"POST /communities {"domain":"growing tea","name":"tea garden"}"#]);
+        assert!(heard.printed.contains("hearth invite create 'tea garden'"), "{}", heard.printed);
     }
 
     #[tokio::test]
@@ -197,16 +168,10 @@ mod tests {
             {"community": "bb", "name": "garden", "role": "member", "members": 3, "items": 7, "domain": "tea", "later": 1},
         ]});
         let heard = hear(&["community", "list", "--json"], [(200, answer)]).await;
-        let lines: Vec<serde_json::Value> = heard
-            .printed
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("it is JSON"))
-            .collect();
+        let lines: Vec<serde_json::Value> =
+            heard.printed.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(
-            (&lines[1]["name"], &lines[1]["later"]),
-            (&json!("garden"), &json!(1))
-        );
+        assert_eq!((&lines[1]["name"], &lines[1]["later"]), (&json!("garden"), &json!(1)));
     }
 
     #[tokio::test]
@@ -215,12 +180,7 @@ mod tests {
             "domain": "tea", "founders": ["cd".repeat(32)], "created_ms": 0, "charter": {"norms": "be\u{1b}[1m kind"}});
         let heard = hear(&["community", "show", "garden"], [(200, answer)]).await;
         heard.done.expect("the answer is whole");
-        for part in [
-            "cdcdcdcdcd",
-            "1970-01-01",
-            "be\\x1b[1m kind",
-            "hearth list --in garden",
-        ] {
+        for part in ["cdcdcdcdcd", "1970-01-01", "be\\x1b[1m kind", "hearth list --in garden"] {
             assert!(heard.printed.contains(part), "{part} in {}", heard.printed);
         }
     }

@@ -32,11 +32,7 @@ impl Demo {
             played = Box::pin(hearth_node::demo::play(&mut print, !self.exit)) => played,
             () = stop => Ok(()),
         };
-        played.map_err(|error| Error::Demo {
-            line: error.to_string(),
-            reason: error.reason(),
-            hint: error.hint(),
-        })?;
+        played.map_err(|error| Error::Demo { line: error.to_string(), reason: error.reason(), hint: error.hint() })?;
         printed
     }
 }

@@ -63,11 +63,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_by_flags_alone_sends_no_text() {
         let written = json!({"items": [{"item": "aa", "community": "bb"}]});
-        let heard = hear(
-            &["edit", "abcdef", "--title", "T", "-t", "tea", "--json"],
-            [(201, written)],
-        )
-        .await;
+        let heard = hear(&["edit", "abcdef", "--title", "T", "-t", "tea", "--json"], [(201, written)]).await;
         heard.done.expect("the node said yes");
         assert_eq!(
             heard.asked,
@@ -80,9 +76,6 @@ mod tests {
         let written = json!({"items": [{"item": "aa", "community": "bb"}]});
         let heard = hear(&["edit", "abcdef", "new", "--json"], [(201, written)]).await;
         heard.done.expect("the node said yes");
-        assert_eq!(
-            heard.asked,
-            [r#"POST /items {"kind":"edit","target":"abcdef","text":"new","to":[]}"#]
-        );
+        assert_eq!(heard.asked, [r#"POST /items {"kind":"edit","target":"abcdef","text":"new","to":[]}"#]);
     }
 }

@@ -54,15 +54,10 @@ struct Rejected {
 impl Import {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         let bytes = input::file(&self.file)?;
-        let shown = out
-            .progress()
-            .start(&format!("importing {}", self.file.display()));
+        let shown = out.progress().start(&format!("importing {}", self.file.display()));
         let request = Request::send(&["import"], bytes)?
             .query("to", self.to.as_deref())
-            .query(
-                "reach",
-                self.reach.map(|reach| reach.to_string()).as_deref(),
-            )
+            .query("reach", self.reach.map(|reach| reach.to_string()).as_deref())
             .query("format", self.format.as_deref())
             .query("dry_run", self.dry_run.then_some("1"))
             .patient(LONG_PATIENCE);
@@ -78,43 +73,21 @@ impl Import {
     }
 
     fn told(&self, imported: &Imported, width: Option<u16>) -> String {
-        let Imported {
-            read,
-            new,
-            known,
-            rejected,
-        } = imported;
+        let Imported { read, new, known, rejected } = imported;
         let place = self.to.as_deref().unwrap_or(view::MINE);
-        let would = if self.dry_run {
-            "Would import"
-        } else {
-            "Imported"
-        };
+        let would = if self.dry_run { "Would import" } else { "Imported" };
         let mut text = format!(
             "{would} into `{place}`: {read} read, {new} new, {known} known already, {} rejected.",
             rejected.len()
         );
         if !rejected.is_empty() {
-            let rows = rejected
-                .iter()
-                .take(SHOWN)
-                .map(|rejected| [rejected.line.to_string(), rejected.reason.clone()]);
-            text = format!(
-                "{text}\n\n{}",
-                layout::table(["line", "rejected because"], rows, width)
-            );
+            let rows = rejected.iter().take(SHOWN).map(|rejected| [rejected.line.to_string(), rejected.reason.clone()]);
+            text = format!("{text}\n\n{}", layout::table(["line", "rejected because"], rows, width));
         }
         if rejected.len() > SHOWN {
-            text = format!(
-                "{text}\n... and {} more: --json has them all",
-                rejected.len() - SHOWN
-            );
+            text = format!("{text}\n... and {} more: --json has them all", rejected.len() - SHOWN);
         }
-        let next = if self.dry_run {
-            "Nothing was kept. Without --dry-run it is."
-        } else {
-            "See them:"
-        };
+        let next = if self.dry_run { "Nothing was kept. Without --dry-run it is." } else { "See them:" };
         if self.dry_run {
             format!("{text}\n\n{next}")
         } else {
@@ -131,8 +104,7 @@ mod tests {
 
     async fn imported(flags: &[&str], answer: Value) -> crate::testing::Heard {
         let mut file = tempfile::NamedTempFile::new().expect("a file can be made");
-        file.write_all(b"<!DOCTYPE NETSCAPE-Bookmark-file-1>")
-            .expect("a line can be written");
+        file.write_all(b"<!DOCTYPE NETSCAPE-Bookmark-file-1>").expect("a line can be written");
         let path = file.path().to_str().expect("the name is text").to_owned();
         hear(&[&["import", &path], flags].concat(), [(200, answer)]).await
     }
@@ -140,40 +112,17 @@ mod tests {
     #[tokio::test]
     async fn a_file_is_sent_as_it_is_with_what_was_typed() {
         let answer = json!({"read": 3, "new": 1, "known": 1, "rejected": [{"line": 7, "reason": "scheme\u{1b}"}]});
-        let heard = imported(
-            &[
-                "--to",
-                "garden",
-                "--reach",
-                "1",
-                "--format",
-                "netscape",
-                "--dry-run",
-            ],
-            answer,
-        )
-        .await;
+        let heard = imported(&["--to", "garden", "--reach", "1", "--format", "netscape", "--dry-run"], answer).await;
         heard.done.expect("something was read");
-        assert_eq!(
-            heard.asked,
-            ["POST /import?to=garden&reach=1&format=netscape&dry_run=1 35 bytes"]
-        );
-        for part in [
-            "3 read, 1 new, 1 known already, 1 rejected",
-            "scheme\\x1b",
-            "Nothing was kept",
-        ] {
+        assert_eq!(heard.asked, ["POST /import?to=garden&reach=1&format=netscape&dry_run=1 35 bytes"]);
+        for part in ["3 read, 1 new, 1 known already, 1 rejected", "scheme\\x1b", "Nothing was kept"] {
             assert!(heard.printed.contains(part), "{part} in {}", heard.printed);
         }
     }
 
     #[tokio::test]
     async fn a_file_without_a_single_bookmark_could_not_be_imported() {
-        let heard = imported(
-            &["--json"],
-            json!({"read": 0, "new": 0, "known": 0, "rejected": []}),
-        )
-        .await;
+        let heard = imported(&["--json"], json!({"read": 0, "new": 0, "known": 0, "rejected": []})).await;
         let error = heard.done.expect_err("nothing was read");
         assert_eq!((error.exit_code(), error.reason()), (1, "nothing_read"));
         assert_eq!(heard.printed, "");
@@ -181,20 +130,11 @@ mod tests {
 
     #[tokio::test]
     async fn many_rejected_lines_are_cut_for_people_only() {
-        let rejected: Vec<Value> = (0..25)
-            .map(|line| json!({"line": line, "reason": "no"}))
-            .collect();
+        let rejected: Vec<Value> = (0..25).map(|line| json!({"line": line, "reason": "no"})).collect();
         let answer = json!({"read": 25, "new": 0, "known": 0, "rejected": rejected});
         let heard = imported(&[], answer.clone()).await;
-        assert!(
-            heard.printed.contains("... and 5 more"),
-            "{}",
-            heard.printed
-        );
+        assert!(heard.printed.contains("... and 5 more"), "{}", heard.printed);
         let heard = imported(&["--json"], answer.clone()).await;
-        assert_eq!(
-            serde_json::from_str::<Value>(&heard.printed).expect("it is JSON"),
-            answer
-        );
+        assert_eq!(serde_json::from_str::<Value>(&heard.printed).expect("it is JSON"), answer);
     }
 }

@@ -34,12 +34,7 @@ impl Init {
         let answer = json!({ "person": made.person, "device": made.device, "name": made.name });
         let (path, width) = (session.home().path().display().to_string(), out.width());
         out.tell(&answer, || {
-            let pairs = [
-                ("name", made.name),
-                ("person", made.person),
-                ("device", made.device),
-                ("home", path),
-            ];
+            let pairs = [("name", made.name), ("person", made.person), ("device", made.device), ("home", path)];
             Ok(format!(
                 "Made a home.\n\n{}\n\n\
                  Write down the 24 words that bring you back: hearth words\n\

@@ -94,12 +94,7 @@ impl Invite {
             Self::Create(create) => create.run(session, out).await,
             Self::Inspect { key } => {
                 let key = input::key(key, out)?;
-                let answer = session
-                    .ask(Request::post(
-                        &["invites", "inspect"],
-                        json!({ "key": key }),
-                    )?)
-                    .await?;
+                let answer = session.ask(Request::post(&["invites", "inspect"], json!({ "key": key }))?).await?;
                 out.tell(&answer, || Ok(inspected(&view::read(&answer)?, width)))
             }
             Self::List { community } => {
@@ -107,23 +102,15 @@ impl Invite {
                 let list = session.ask_list(request, "invites").await?;
                 out.list(&list, || {
                     if list.is_empty() {
-                        return Ok(format!(
-                            "No invites. Make one: hearth invite create {}",
-                            quoted(&community)
-                        ));
+                        return Ok(format!("No invites. Make one: hearth invite create {}", quoted(&community)));
                     }
                     Ok(listed(&view::read_all(&list)?, width))
                 })
             }
             Self::End { invite } => {
-                let answer = session
-                    .ask(Request::post(&["invites", &invite, "end"], json!({}))?)
-                    .await?;
+                let answer = session.ask(Request::post(&["invites", &invite, "end"], json!({}))?).await?;
                 out.tell(&answer, || {
-                    Ok(format!(
-                        "Ended invite {}. Nobody who asks from now on is let in by it.",
-                        short(&invite)
-                    ))
+                    Ok(format!("Ended invite {}. Nobody who asks from now on is let in by it.", short(&invite)))
                 })
             }
         }
@@ -144,11 +131,7 @@ impl Create {
         let answer = session.ask(Request::post(&["invites"], body)?).await?;
         out.tell(&answer, || {
             let made: Made = view::read(&answer)?;
-            let people = if self.uses == 1 {
-                "one person".to_owned()
-            } else {
-                format!("{} people", self.uses)
-            };
+            let people = if self.uses == 1 { "one person".to_owned() } else { format!("{} people", self.uses) };
             let until = time::moment(time::now_ms().saturating_add(milliseconds(self.expires)));
             Ok(format!(
                 "An invite key to `{}` for {people}, as {}, until {until}.\n\
@@ -167,42 +150,21 @@ impl Create {
 fn inspected(invite: &Inspected, width: Option<u16>) -> String {
     let until = time::moment(invite.not_after_ms);
     let pairs = [
-        (
-            "community",
-            view::named(invite.community_name.as_deref(), &invite.community),
-        ),
-        (
-            "invited by",
-            view::named(invite.inviter_name.as_deref(), &invite.inviter),
-        ),
+        ("community", view::named(invite.community_name.as_deref(), &invite.community)),
+        ("invited by", view::named(invite.inviter_name.as_deref(), &invite.inviter)),
         ("role", invite.role.clone()),
         ("uses", invite.uses.to_string()),
-        (
-            if invite.expired {
-                "expired"
-            } else {
-                "good until"
-            },
-            until,
-        ),
+        (if invite.expired { "expired" } else { "good until" }, until),
         ("found by", format!("{} addresses", invite.hints.len())),
     ];
-    let next = if invite.expired {
-        "Ask for a new one."
-    } else {
-        "Use it: hearth join        and paste it"
-    };
+    let next = if invite.expired { "Ask for a new one." } else { "Use it: hearth join        and paste it" };
     format!("{}\n\n{next}", layout::pairs(pairs, width))
 }
 
 fn listed(invites: &[Listed], width: Option<u16>) -> String {
     let now = time::now_ms();
     let rows = invites.iter().map(|invite| {
-        let state = match (
-            invite.ended,
-            invite.not_after_ms < now,
-            invite.used >= invite.uses,
-        ) {
+        let state = match (invite.ended, invite.not_after_ms < now, invite.used >= invite.uses) {
             (true, ..) => "ended",
             (_, true, _) => "expired",
             (_, _, true) => "used up",
@@ -231,25 +193,12 @@ mod tests {
         heard.done.expect("the node said yes");
         assert_eq!(
             heard.asked,
-            [
-                r#"POST /invites {"community":"garden","expires_ms":604800000,"role":"member","uses":1}"#
-            ]
+            [r#"POST /invites {"community":"garden","expires_ms":604800000,"role":"member","uses":1}"#]
         );
-        assert!(
-            heard.printed.contains("\n\nhearth1abc\n\n"),
-            "{}",
-            heard.printed
-        );
-        let heard = hear(
-            &["invite", "create", "garden", "--only", "bob", "--json"],
-            [(201, answer.clone())],
-        )
-        .await;
+        assert!(heard.printed.contains("\n\nhearth1abc\n\n"), "{}", heard.printed);
+        let heard = hear(&["invite", "create", "garden", "--only", "bob", "--json"], [(201, answer.clone())]).await;
         assert!(heard.asked[0].contains(r#""only":"bob""#));
-        assert_eq!(
-            serde_json::from_str::<serde_json::Value>(&heard.printed).expect("it is JSON"),
-            answer
-        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&heard.printed).expect("it is JSON"), answer);
     }
 
     #[tokio::test]
@@ -258,10 +207,7 @@ mod tests {
             "expired": true, "hints": [{}]});
         let heard = hear(&["invite", "inspect", " hearth1abc\n"], [(200, answer)]).await;
         heard.done.expect("the answer is whole");
-        assert_eq!(
-            heard.asked,
-            [r#"POST /invites/inspect {"key":"hearth1abc"}"#]
-        );
+        assert_eq!(heard.asked, [r#"POST /invites/inspect {"key":"hearth1abc"}"#]);
         assert!(heard.printed.contains("expired") && heard.printed.contains("Ask for a new one."));
     }
 
@@ -269,17 +215,8 @@ mod tests {
     async fn a_listed_invite_says_whether_it_can_still_be_used() {
         let invite = |used: u64, until: u64, ended: bool| json!({"invite": "ab".repeat(32), "role": "member", "uses": 1, "used": used, "not_after_ms": until, "ended": ended});
         let far = 32_503_680_000_000;
-        let all = [
-            invite(0, far, false),
-            invite(1, far, false),
-            invite(0, 1, false),
-            invite(0, far, true),
-        ];
-        let heard = hear(
-            &["invite", "list", "garden"],
-            [(200, json!({ "invites": all }))],
-        )
-        .await;
+        let all = [invite(0, far, false), invite(1, far, false), invite(0, 1, false), invite(0, far, true)];
+        let heard = hear(&["invite", "list", "garden"], [(200, json!({ "invites": all }))]).await;
         let rows: Vec<&str> = heard.printed.lines().skip(1).collect();
         for (row, state) in rows.iter().zip(["open", "used up", "expired", "ended"]) {
             assert!(row.ends_with(state), "{row}");

@@ -38,12 +38,8 @@ impl Join {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         if let Some(community) = self.cancel {
             let body = json!({ "community": community });
-            let answer = session
-                .ask(Request::post(&["join", "cancel"], body)?)
-                .await?;
-            return out.tell(&answer, || {
-                Ok("The join is given up. The key may be used again: hearth join".to_owned())
-            });
+            let answer = session.ask(Request::post(&["join", "cancel"], body)?).await?;
+            return out.tell(&answer, || Ok("The join is given up. The key may be used again: hearth join".to_owned()));
         }
         let key = input::key(self.key, out)?;
         let body = json!({ "key": key, "wait_ms": milliseconds(self.wait) });
@@ -77,24 +73,13 @@ mod tests {
         let answer = json!({"community": "ab".repeat(32), "name": "garden", "role": "member"});
         let heard = hear(&["join", "hearth1abc", "--wait", "2m"], [(200, answer)]).await;
         heard.done.expect("somebody answered");
-        assert_eq!(
-            heard.asked,
-            [r#"POST /join {"key":"hearth1abc","wait_ms":120000}"#]
-        );
-        assert!(
-            heard
-                .printed
-                .starts_with("You are in garden (ababababab) now, as member.")
-        );
+        assert_eq!(heard.asked, [r#"POST /join {"key":"hearth1abc","wait_ms":120000}"#]);
+        assert!(heard.printed.starts_with("You are in garden (ababababab) now, as member."));
     }
 
     #[tokio::test]
     async fn nobody_answering_could_not_and_a_refusal_is_a_policy() {
-        for (status, reason, code) in [
-            (504, "no_answer", 1),
-            (403, "invite_ended", 3),
-            (400, "bad_key", 2),
-        ] {
+        for (status, reason, code) in [(504, "no_answer", 1), (403, "invite_ended", 3), (400, "bad_key", 2)] {
             let answer = json!({"error": "no", "reason": reason, "hint": "later"});
             let heard = hear(&["join", "hearth1abc"], [(status, answer)]).await;
             let error = heard.done.expect_err("nobody let us in");
@@ -104,11 +89,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_join_is_cancelled_by_its_community() {
-        let heard = hear(
-            &["join", "--cancel", "garden", "--json"],
-            [(200, json!({"community": "ab"}))],
-        )
-        .await;
+        let heard = hear(&["join", "--cancel", "garden", "--json"], [(200, json!({"community": "ab"}))]).await;
         assert_eq!(heard.asked, [r#"POST /join/cancel {"community":"garden"}"#]);
         assert_eq!(heard.printed, "{\"community\":\"ab\"}\n");
     }

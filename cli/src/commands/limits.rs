@@ -29,12 +29,8 @@ impl Limits {
 }
 
 fn listed(bounds: &[Bound], width: Option<u16>) -> String {
-    let rows = bounds.iter().map(|bound| {
-        [
-            bound.name.clone(),
-            format!("{} {}", bound.value, bound.unit),
-            bound.reason.clone(),
-        ]
-    });
+    let rows = bounds
+        .iter()
+        .map(|bound| [bound.name.clone(), format!("{} {}", bound.value, bound.unit), bound.reason.clone()]);
     layout::table(["what", "at most", "why"], rows, width)
 }

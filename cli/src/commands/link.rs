@@ -106,15 +106,15 @@ impl Link {
                 out.list(&list, || {
                     if list.is_empty() {
                         let name = quoted(&community);
-                        return Ok(format!("No links. Make one: hearth link create {name} --out OTHER --broker PERSON"));
+                        return Ok(format!(
+                            "No links. Make one: hearth link create {name} --out OTHER --broker PERSON"
+                        ));
                     }
                     Ok(listed(&view::read_all(&list)?, width))
                 })
             }
             Self::End { link } => {
-                let answer = session
-                    .ask(Request::post(&["links", &link, "end"], json!({}))?)
-                    .await?;
+                let answer = session.ask(Request::post(&["links", &link, "end"], json!({}))?).await?;
                 out.tell(&answer, || {
                     Ok(format!(
                         "Ended link {}. Nothing new is carried over it; what came until now stays.",
@@ -168,64 +168,31 @@ impl Create {
 
 fn listed(links: &[Listed], width: Option<u16>) -> String {
     let rows = links.iter().map(|link| {
-        let brokers = link
-            .brokers
-            .iter()
-            .map(|broker| match broker.name.as_deref() {
-                Some(name) if !name.is_empty() => name.to_owned(),
-                _ => short(&broker.person),
-            });
-        let other = link
-            .other_name
-            .clone()
-            .unwrap_or_else(|| short(&link.other));
+        let brokers = link.brokers.iter().map(|broker| match broker.name.as_deref() {
+            Some(name) if !name.is_empty() => name.to_owned(),
+            _ => short(&broker.person),
+        });
+        let other = link.other_name.clone().unwrap_or_else(|| short(&link.other));
         [
             short(&link.link),
             format!("{} {other}", link.direction),
             brokers.collect::<Vec<_>>().join(", "),
             terms(link),
-            if link.ended {
-                "ended".to_owned()
-            } else {
-                format!("until {}", time::moment(link.not_after_ms))
-            },
+            if link.ended { "ended".to_owned() } else { format!("until {}", time::moment(link.not_after_ms)) },
         ]
     });
-    layout::table(
-        ["link", "direction", "brokers", "what", "state"],
-        rows,
-        width,
-    )
+    layout::table(["link", "direction", "brokers", "what", "state"], rows, width)
 }
 
 fn terms(link: &Listed) -> String {
     let listed = |all: &str, some: &[String]| {
-        if some.is_empty() {
-            all.to_owned()
-        } else {
-            some.join(" ")
-        }
+        if some.is_empty() { all.to_owned() } else { some.join(" ") }
     };
-    let mut terms = vec![
-        listed("all kinds", &link.kinds),
-        listed("all tags", &link.tags),
-    ];
+    let mut terms = vec![listed("all kinds", &link.kinds), listed("all tags", &link.tags)];
     terms.extend(link.per_day.map(|count| format!("{count} a day")));
-    terms.extend(
-        link.min_role
-            .as_ref()
-            .map(|role| format!("by {role} and up")),
-    );
-    terms.extend(
-        link.quarantine
-            .filter(|yes| *yes)
-            .map(|_| "quarantined".to_owned()),
-    );
-    terms.extend(
-        link.replies_only
-            .filter(|yes| *yes)
-            .map(|_| "replies only".to_owned()),
-    );
+    terms.extend(link.min_role.as_ref().map(|role| format!("by {role} and up")));
+    terms.extend(link.quarantine.filter(|yes| *yes).map(|_| "quarantined".to_owned()));
+    terms.extend(link.replies_only.filter(|yes| *yes).map(|_| "replies only".to_owned()));
     terms.join(", ")
 }
 
@@ -249,11 +216,10 @@ mod tests {
             "--tags",
             "rust",
         ];
-        let heard = hear(&line, [(201, json!({"link": "ab".repeat(32)}))]).await;
+        let hint = "a steward of library types: hearth link create library --in 0123 --broker 4567";
+        let heard = hear(&line, [(201, json!({"link": "ab".repeat(32), "hint": hint}))]).await;
         heard.done.expect("the node said yes");
-        let sent = heard.asked[0]
-            .strip_prefix("POST /links ")
-            .expect("it is a link");
+        let sent = heard.asked[0].strip_prefix("POST /links ").expect("it is a link");
         let sent: Value = serde_json::from_str(sent).expect("it is JSON");
         assert_eq!(
             sent,
@@ -263,47 +229,17 @@ mod tests {
                 "expires_ms": 7_776_000_000_u64,
             })
         );
-        let other = "hearth link create 'the library' --in garden --broker ferry";
-        assert!(heard.printed.contains(other), "{}", heard.printed);
-        assert!(
-            heard
-                .printed
-                .contains("hearth relay ID --to 'the library' --note TEXT"),
-            "{}",
-            heard.printed
-        );
+        assert!(heard.printed.contains(hint), "{}", heard.printed);
+        assert!(heard.printed.contains("hearth relay ID --to 'the library' --note TEXT"), "{}", heard.printed);
     }
 
     #[tokio::test]
     async fn the_other_direction_is_in() {
-        let line = [
-            "link",
-            "create",
-            "library",
-            "--in",
-            "garden",
-            "--broker",
-            "ferry",
-            "--quarantine",
-        ];
+        let line = ["link", "create", "library", "--in", "garden", "--broker", "ferry", "--quarantine"];
         let heard = hear(&line, [(201, json!({"link": "ab".repeat(32)}))]).await;
-        assert!(
-            heard.asked[0].contains(r#""direction":"in""#)
-                && heard.asked[0].contains(r#""other":"garden""#)
-        );
+        assert!(heard.asked[0].contains(r#""direction":"in""#) && heard.asked[0].contains(r#""other":"garden""#));
         assert!(heard.asked[0].contains(r#""quarantine":true"#));
-        assert!(
-            heard
-                .printed
-                .contains("hearth link create garden --out library"),
-            "{}",
-            heard.printed
-        );
-        assert!(
-            heard.printed.contains("hearth relay ID --to library"),
-            "{}",
-            heard.printed
-        );
+        assert!(heard.printed.contains("hearth relay ID --to library"), "{}", heard.printed);
     }
 
     #[tokio::test]
@@ -311,18 +247,9 @@ mod tests {
         let link = json!({"link": "ab".repeat(32), "direction": "out", "other": "cd".repeat(32), "other_name": "library",
             "brokers": [{"person": "ef".repeat(32), "name": "ferry"}], "kinds": [], "tags": ["rust"], "per_day": 20,
             "min_role": "member", "quarantine": false, "replies_only": true, "not_after_ms": 0, "ended": true});
-        let heard = hear(
-            &["link", "list", "garden"],
-            [(200, json!({"links": [link]}))],
-        )
-        .await;
+        let heard = hear(&["link", "list", "garden"], [(200, json!({"links": [link]}))]).await;
         let row = heard.printed.lines().nth(1).expect("there is a row");
-        for part in [
-            "out library",
-            "ferry",
-            "all kinds, rust, 20 a day, by member and up, replies only",
-            "ended",
-        ] {
+        for part in ["out library", "ferry", "all kinds, rust, 20 a day, by member and up, replies only", "ended"] {
             assert!(row.contains(part), "{part} in {row}");
         }
     }

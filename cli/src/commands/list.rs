@@ -46,10 +46,7 @@ impl List {
                 return Ok("Nothing yet. Keep something: hearth bookmark URL -t TAG".to_owned());
             }
             let items: Vec<Item> = view::read_all(&items)?;
-            Ok(format!(
-                "{}\n\nOne of them whole: hearth show ID",
-                view::items(&items, &names, width)
-            ))
+            Ok(format!("{}\n\nOne of them whole: hearth show ID", view::items(&items, &names, width)))
         })
     }
 }
@@ -61,26 +58,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_asks_for_what_was_typed() {
-        let line = [
-            "list",
-            "--in",
-            "tea garden",
-            "--kind",
-            "post",
-            "--by",
-            "bob",
-            "-t",
-            "a/b",
-            "--limit",
-            "3",
-            "--json",
-        ];
+        let line =
+            ["list", "--in", "tea garden", "--kind", "post", "--by", "bob", "-t", "a/b", "--limit", "3", "--json"];
         let heard = hear(&line, [(200, json!({"items": []}))]).await;
         heard.done.expect("an empty list is fine");
-        assert_eq!(
-            heard.asked,
-            ["GET /items?in=tea%20garden&limit=3&kind=post&by=bob&tag=a%2Fb"]
-        );
+        assert_eq!(heard.asked, ["GET /items?in=tea%20garden&limit=3&kind=post&by=bob&tag=a%2Fb"]);
         assert_eq!(heard.printed, "", "an empty list has no lines");
     }
 
@@ -96,25 +78,12 @@ mod tests {
         heard.done.expect("the answer is whole");
         let row = heard.printed.lines().nth(1).expect("there is one item");
         let cells: Vec<&str> = row.split_whitespace().collect();
-        assert_eq!(
-            cells,
-            [
-                "ababababab",
-                "bookmark",
-                "1970-01-01",
-                "garden",
-                "alice",
-                "A\\x1b]0;title\\x07"
-            ]
-        );
+        assert_eq!(cells, ["ababababab", "bookmark", "1970-01-01", "garden", "alice", "A\\x1b]0;title\\x07"]);
     }
 
     #[tokio::test]
     async fn an_answer_without_a_list_is_odd() {
         let heard = hear(&["list"], [(200, json!({"things": []}))]).await;
-        assert_eq!(
-            heard.done.expect_err("there is no list").reason(),
-            "odd_answer"
-        );
+        assert_eq!(heard.done.expect_err("there is no list").reason(), "odd_answer");
     }
 }

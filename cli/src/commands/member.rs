@@ -79,13 +79,8 @@ impl Member {
                 let list = session.ask_list(request, "members").await?;
                 out.list(&list, || Ok(listed(&view::read_all(&list)?, width)))
             }
-            Self::Set {
-                community,
-                person,
-                role,
-            } => {
-                let answer =
-                    rule(&community, &person, json!({ "role": role.name() }), session).await?;
+            Self::Set { community, person, role } => {
+                let answer = rule(&community, &person, json!({ "role": role.name() }), session).await?;
                 out.tell(&answer, || {
                     Ok(format!(
                         "{} has the role {} in {} now.\nSee everyone: hearth member list {}",
@@ -96,11 +91,7 @@ impl Member {
                     ))
                 })
             }
-            Self::Remove {
-                community,
-                person,
-                reason,
-            } => {
+            Self::Remove { community, person, reason } => {
                 let mut body = json!({ "role": "none" });
                 if let Some(reason) = reason {
                     body["reason"] = Value::from(reason);
@@ -124,18 +115,8 @@ impl Member {
     }
 }
 
-async fn rule(
-    community: &str,
-    person: &str,
-    body: Value,
-    session: &mut Session,
-) -> Result<Value, Error> {
-    session
-        .ask(Request::post(
-            &["communities", community, "members", person],
-            body,
-        )?)
-        .await
+async fn rule(community: &str, person: &str, body: Value, session: &mut Session) -> Result<Value, Error> {
+    session.ask(Request::post(&["communities", community, "members", person], body)?).await
 }
 
 fn listed(members: &[Listed], width: Option<u16>) -> String {
@@ -159,16 +140,9 @@ fn logged(operations: &[Operation], width: Option<u16>) -> String {
         [
             short(&operation.op),
             time::moment(operation.at_ms),
-            operation
-                .author_name
-                .clone()
-                .unwrap_or_else(|| short(&operation.author)),
+            operation.author_name.clone().unwrap_or_else(|| short(&operation.author)),
             operation.what.clone(),
-            if operation.effective {
-                String::new()
-            } else {
-                "not in effect".to_owned()
-            },
+            if operation.effective { String::new() } else { "not in effect".to_owned() },
         ]
     });
     layout::table(["operation", "when", "by", "what", ""], rows, width)
@@ -182,26 +156,12 @@ mod tests {
     #[tokio::test]
     async fn a_role_is_given_and_taken() {
         let answer = (200, json!({"person": "ab", "role": "core"}));
-        let heard = hear(
-            &["member", "set", "garden", "bob", "core", "--json"],
-            [answer.clone()],
-        )
-        .await;
-        assert_eq!(
-            heard.asked,
-            [r#"POST /communities/garden/members/bob {"role":"core"}"#]
-        );
+        let heard = hear(&["member", "set", "garden", "bob", "core", "--json"], [answer.clone()]).await;
+        assert_eq!(heard.asked, [r#"POST /communities/garden/members/bob {"role":"core"}"#]);
         let line = ["member", "remove", "garden", "bob", "--reason", "spam"];
         let heard = hear(&line, [answer]).await;
-        assert_eq!(
-            heard.asked,
-            [r#"POST /communities/garden/members/bob {"reason":"spam","role":"none"}"#]
-        );
-        assert!(
-            heard
-                .printed
-                .starts_with("bob is no member of garden any more.")
-        );
+        assert_eq!(heard.asked, [r#"POST /communities/garden/members/bob {"reason":"spam","role":"none"}"#]);
+        assert!(heard.printed.starts_with("bob is no member of garden any more."));
     }
 
     #[tokio::test]
@@ -209,31 +169,11 @@ mod tests {
         let members = json!({"members": [{"person": "ab".repeat(32), "name": "b\u{8}ob", "role": "member",
             "since_ms": 0, "confirmed": false}]});
         let heard = hear(&["member", "list", "garden"], [(200, members)]).await;
-        let cells: Vec<&str> = heard
-            .printed
-            .lines()
-            .nth(1)
-            .expect("there is a row")
-            .split_whitespace()
-            .collect();
-        assert_eq!(
-            cells,
-            [
-                "b\\x08ob",
-                "ababababab",
-                "member",
-                "1970-01-01",
-                "not",
-                "yet"
-            ]
-        );
+        let cells: Vec<&str> = heard.printed.lines().nth(1).expect("there is a row").split_whitespace().collect();
+        assert_eq!(cells, ["b\\x08ob", "ababababab", "member", "1970-01-01", "not", "yet"]);
         let log = json!({"operations": [{"op": "cd".repeat(32), "kind": "rule", "author": "ab".repeat(32),
             "author_name": null, "at_ms": 0, "effective": false, "what": "bob is core"}]});
         let heard = hear(&["member", "log", "garden"], [(200, log)]).await;
-        assert!(
-            heard.printed.contains("bob is core") && heard.printed.contains("not in effect"),
-            "{}",
-            heard.printed
-        );
+        assert!(heard.printed.contains("bob is core") && heard.printed.contains("not in effect"), "{}", heard.printed);
     }
 }

@@ -42,18 +42,10 @@ impl Peer {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         match self {
             Self::Add(Add { addr }) => {
-                let answer = session
-                    .ask(Request::post(&["peers"], json!({ "addr": addr }))?)
-                    .await?;
+                let answer = session.ask(Request::post(&["peers"], json!({ "addr": addr }))?).await?;
                 out.tell(&answer, || {
-                    let peer = answer
-                        .get("peer")
-                        .and_then(Value::as_str)
-                        .unwrap_or_default();
-                    Ok(format!(
-                        "Connected to {}.\nWho else is known: hearth peer list",
-                        escape::line(peer)
-                    ))
+                    let peer = answer.get("peer").and_then(Value::as_str).unwrap_or_default();
+                    Ok(format!("Connected to {}.\nWho else is known: hearth peer list", escape::line(peer)))
                 })
             }
             Self::List => {
@@ -61,10 +53,7 @@ impl Peer {
                 let width = out.width();
                 out.list(&list, || {
                     if list.is_empty() {
-                        return Ok(
-                            "No other node is known yet. Join a community: hearth join KEY"
-                                .to_owned(),
-                        );
+                        return Ok("No other node is known yet. Join a community: hearth join KEY".to_owned());
                     }
                     Ok(listed(&view::read_all(&list)?, width))
                 })
@@ -75,17 +64,10 @@ impl Peer {
 
 fn listed(peers: &[Known], width: Option<u16>) -> String {
     let rows = peers.iter().map(|known| {
-        let seen = known
-            .last_seen_ms
-            .filter(|ms| *ms > 0)
-            .map_or_else(|| "never".to_owned(), time::ago);
+        let seen = known.last_seen_ms.filter(|ms| *ms > 0).map_or_else(|| "never".to_owned(), time::ago);
         [
             known.peer.clone(),
-            if known.connected {
-                "connected".to_owned()
-            } else {
-                format!("seen {seen}")
-            },
+            if known.connected { "connected".to_owned() } else { format!("seen {seen}") },
             known.communities.join(", "),
             known.addresses.join(" "),
         ]
@@ -106,21 +88,13 @@ mod tests {
         ]});
         let heard = hear(&["peer", "list"], [(200, peers)]).await;
         heard.done.expect("the answer is whole");
-        assert!(
-            heard.printed.contains("connected") && heard.printed.contains("seen never"),
-            "{}",
-            heard.printed
-        );
+        assert!(heard.printed.contains("connected") && heard.printed.contains("seen never"), "{}", heard.printed);
     }
 
     #[tokio::test]
     async fn a_connection_is_asked_for_by_its_address() {
         let addr = "/ip4/127.0.0.1/tcp/1";
-        let heard = hear(
-            &["peer", "add", addr, "--json"],
-            [(201, json!({"peer": "12D3a"}))],
-        )
-        .await;
+        let heard = hear(&["peer", "add", addr, "--json"], [(201, json!({"peer": "12D3a"}))]).await;
         assert_eq!(heard.asked, [format!(r#"POST /peers {{"addr":"{addr}"}}"#)]);
         assert_eq!(heard.printed, "{\"peer\":\"12D3a\"}\n");
     }

@@ -56,24 +56,13 @@ impl Profile {
             return Err(Error::EmptyInput { what: "profile" });
         }
         let body = json!({ "kind": "profile", "to": to, "tags": [], "fields": fields });
-        writing::write(
-            body,
-            "Your profile is set",
-            "See who is there: hearth member list C",
-            session,
-            out,
-        )
-        .await
+        writing::write(body, "Your profile is set", "See who is there: hearth member list C", session, out).await
     }
 }
 
 impl Set {
     fn fields(self) -> Map<String, Value> {
-        let texts = [
-            ("name", self.name),
-            ("about", self.about),
-            ("zone", self.zone),
-        ];
+        let texts = [("name", self.name), ("about", self.about), ("zone", self.zone)];
         let lists = [
             ("practises", self.practises),
             ("learning", self.learning),
@@ -81,9 +70,7 @@ impl Set {
             ("asks", self.asks),
             ("languages", self.languages),
         ];
-        let texts = texts
-            .into_iter()
-            .filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?))));
         let lists = lists
             .into_iter()
             .filter(|(_, list)| !list.is_empty())
@@ -100,10 +87,8 @@ mod tests {
     #[tokio::test]
     async fn only_what_was_typed_is_sent() {
         let answer = json!({"items": [{"item": "aa", "community": "bb"}]});
-        let line = [
-            "profile", "set", "--to", "garden", "--about", "potter", "--asks", "clay", "--asks",
-            "kiln", "--json",
-        ];
+        let line =
+            ["profile", "set", "--to", "garden", "--about", "potter", "--asks", "clay", "--asks", "kiln", "--json"];
         let heard = hear(&line, [(201, answer)]).await;
         heard.done.expect("the node said yes");
         let sent = r#"{"fields":{"about":"potter","asks":["clay","kiln"]},"kind":"profile","tags":[],"to":["garden"]}"#;

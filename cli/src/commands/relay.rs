@@ -65,35 +65,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_relay_says_what_became_of_it() {
-        let answer =
-            json!({"envelope": "ee", "item": "ab".repeat(32), "to": "cd", "state": "quarantined"});
-        let heard = hear(
-            &["relay", "ababab", "--to", "library", "--note", "why"],
-            [(201, answer)],
-        )
-        .await;
+        let answer = json!({"envelope": "ee", "item": "ab".repeat(32), "to": "cd", "state": "quarantined"});
+        let heard = hear(&["relay", "ababab", "--to", "library", "--note", "why"], [(201, answer)]).await;
         heard.done.expect("the node said yes");
-        assert_eq!(
-            heard.asked,
-            [r#"POST /relay {"item":"ababab","note":"why","tags":[],"to":"library"}"#]
-        );
-        assert!(
-            heard
-                .printed
-                .starts_with("Relayed ababababab to `library`: its stewards see it first.")
-        );
+        assert_eq!(heard.asked, [r#"POST /relay {"item":"ababab","note":"why","tags":[],"to":"library"}"#]);
+        assert!(heard.printed.starts_with("Relayed ababababab to `library`: its stewards see it first."));
     }
 
     #[tokio::test]
     async fn a_relay_that_the_author_does_not_want_is_a_refusal() {
         let no = json!({"error": "its author keeps it in garden", "reason": "reach_zero", "hint": "ask the author"});
-        let heard = hear(
-            &[
-                "relay", "ababab", "--to", "library", "--note", "why", "--json",
-            ],
-            [(403, no)],
-        )
-        .await;
+        let heard = hear(&["relay", "ababab", "--to", "library", "--note", "why", "--json"], [(403, no)]).await;
         let error = heard.done.expect_err("the node said no");
         assert_eq!((error.exit_code(), error.reason()), (3, "reach_zero"));
     }

@@ -23,10 +23,7 @@ impl Reply {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         let text = input::text(self.text)?;
         let body = json!({ "kind": "reply", "to": [], "tags": [], "reach": null, "re": self.item, "text": text });
-        let next = format!(
-            "See it where it belongs: hearth show {}",
-            crate::view::short(&self.item)
-        );
+        let next = format!("See it where it belongs: hearth show {}", crate::view::short(&self.item));
         writing::write(body, "Replied", &next, session, out).await
     }
 }

@@ -32,8 +32,7 @@ impl Run {
                 out.say(&format!("Made a home in {}.", home.path().display()))?;
             }
         }
-        let node =
-            session::start_node(home, &self.listen, self.api.as_deref(), out.progress()).await?;
+        let node = session::start_node(home, &self.listen, self.api.as_deref(), out.progress()).await?;
         let stop = stopped()?;
         match tell(&node.ready(), out) {
             Ok(()) => Box::pin(node.run_until(stop)).await?,
@@ -51,18 +50,11 @@ impl Run {
 }
 
 fn tell(ready: &Ready, out: &mut Output) -> Result<(), Error> {
-    let answer =
-        json!({ "ready": true, "api": ready.api, "listen": ready.listen, "peer": ready.peer });
+    let answer = json!({ "ready": true, "api": ready.api, "listen": ready.listen, "peer": ready.peer });
     let width = out.width();
     out.tell(&answer, || {
-        let pairs = [
-            ("api", ready.api.clone().unwrap_or_default()),
-            ("peer", ready.peer.clone()),
-        ];
-        let listening = ready
-            .listen
-            .iter()
-            .map(|address| ("listening", address.clone()));
+        let pairs = [("api", ready.api.clone().unwrap_or_default()), ("peer", ready.peer.clone())];
+        let listening = ready.listen.iter().map(|address| ("listening", address.clone()));
         Ok(format!(
             "The node runs. Ctrl-C stops it.\n\n{}\n\nFrom another terminal: hearth status",
             layout::pairs(pairs.into_iter().chain(listening), width)

@@ -51,24 +51,10 @@ fn shown(whole: &Whole, names: &Names, width: Option<u16>) -> String {
         ("kind", item.kind.clone()),
         ("by", named(item.author_name.as_deref(), &item.author)),
         ("in", names.name(&item.community)),
-        (
-            "relayed from",
-            from.map_or_else(String::new, |from| names.name(from)),
-        ),
-        (
-            "written",
-            format!(
-                "{} ({})",
-                time::moment(item.created_ms),
-                time::ago(item.created_ms)
-            ),
-        ),
+        ("relayed from", from.map_or_else(String::new, |from| names.name(from))),
+        ("written", format!("{} ({})", time::moment(item.created_ms), time::ago(item.created_ms))),
         ("tags", item.tags.join(", ")),
-        (
-            "reach",
-            item.reach
-                .map_or_else(String::new, |reach| reach.to_string()),
-        ),
+        ("reach", item.reach.map_or_else(String::new, |reach| reach.to_string())),
         ("state", item.state.clone().unwrap_or_default()),
         ("signature", whole.signature.clone().unwrap_or_default()),
         ("edited", edits(whole.history.len())),
@@ -81,14 +67,7 @@ fn shown(whole: &Whole, names: &Names, width: Option<u16>) -> String {
         }
     }
     if !whole.replies.is_empty() {
-        parts.push(
-            whole
-                .replies
-                .iter()
-                .map(reply)
-                .collect::<Vec<_>>()
-                .join("\n"),
-        );
+        parts.push(whole.replies.iter().map(reply).collect::<Vec<_>>().join("\n"));
     }
     let id = short(&item.item);
     parts.push(match from {
@@ -111,15 +90,9 @@ fn reply(value: &Value) -> String {
     use crate::output::escape;
     if let Ok(item) = view::read::<Item>(value) {
         let (by, what) = (escape::line(&item.by()), escape::line(&item.glance()));
-        return format!(
-            "reply {} by {by}, {}: {what}",
-            short(&item.item),
-            time::ago(item.created_ms)
-        );
+        return format!("reply {} by {by}, {}: {what}", short(&item.item), time::ago(item.created_ms));
     }
-    let id = value
-        .as_str()
-        .or_else(|| value.get("item").and_then(Value::as_str));
+    let id = value.as_str().or_else(|| value.get("item").and_then(Value::as_str));
     format!("reply {}", short(id.unwrap_or_default()))
 }
 
@@ -149,8 +122,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_item_is_shown_whole_and_harmless() {
-        let communities =
-            json!({"communities": [{"community": "cc".repeat(32), "name": "garden"}]});
+        let communities = json!({"communities": [{"community": "cc".repeat(32), "name": "garden"}]});
         let heard = hear(&["show", "222222"], [(200, whole()), (200, communities)]).await;
         heard.done.expect("the answer is whole");
         let parts = [

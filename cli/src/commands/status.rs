@@ -62,46 +62,21 @@ impl Status {
 }
 
 fn shown(seen: &Seen, home: String, width: Option<u16>) -> String {
-    let runs = if seen.running {
-        "The node runs."
-    } else {
-        "The node is stopped: hearth run"
-    };
-    let mut pairs = vec![
-        ("person", named(Some(&seen.name), &seen.person)),
-        ("device", short(&seen.device)),
-        ("home", home),
-    ];
+    let runs = if seen.running { "The node runs." } else { "The node is stopped: hearth run" };
+    let mut pairs =
+        vec![("person", named(Some(&seen.name), &seen.person)), ("device", short(&seen.device)), ("home", home)];
     if let Some(store) = &seen.store {
-        pairs.push((
-            "kept",
-            format!("{} items, {}", store.items, size(store.bytes)),
-        ));
+        pairs.push(("kept", format!("{} items, {}", store.items, size(store.bytes))));
     }
     if seen.running {
         pairs.push(("api", seen.api.clone().unwrap_or_default()));
         pairs.push(("peer", seen.peer.clone().unwrap_or_default()));
-        pairs.extend(
-            seen.listen
-                .iter()
-                .map(|address| ("listening", address.clone())),
-        );
-        pairs.push((
-            "connected",
-            seen.peers
-                .map_or_else(String::new, |peers| format!("{peers} peers")),
-        ));
+        pairs.extend(seen.listen.iter().map(|address| ("listening", address.clone())));
+        pairs.push(("connected", seen.peers.map_or_else(String::new, |peers| format!("{peers} peers"))));
     }
     for job in &seen.jobs {
         if let Some(error) = &job.error {
-            pairs.push((
-                "trouble",
-                format!(
-                    "{}, {} waiting: {error}",
-                    job.name,
-                    job.queue.unwrap_or_default()
-                ),
-            ));
+            pairs.push(("trouble", format!("{}, {} waiting: {error}", job.name, job.queue.unwrap_or_default())));
         }
     }
     let pairs = layout::pairs(pairs, width);
@@ -111,14 +86,7 @@ fn shown(seen: &Seen, home: String, width: Option<u16>) -> String {
 fn places(places: &[Place], width: Option<u16>) -> String {
     let count = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
     layout::table(
-        [
-            "community",
-            "id",
-            "your role",
-            "members",
-            "items",
-            "last sync",
-        ],
+        ["community", "id", "your role", "members", "items", "last sync"],
         places.iter().map(|place| {
             [
                 place.name.clone(),
@@ -126,10 +94,7 @@ fn places(places: &[Place], width: Option<u16>) -> String {
                 place.role.clone().unwrap_or_default(),
                 count(place.members),
                 count(place.items),
-                place
-                    .last_sync_ms
-                    .filter(|ms| *ms > 0)
-                    .map_or_else(|| "never".to_owned(), time::ago),
+                place.last_sync_ms.filter(|ms| *ms > 0).map_or_else(|| "never".to_owned(), time::ago),
             ]
         }),
         width,
@@ -170,14 +135,8 @@ mod tests {
         });
         let heard = hear(&["status"], [(200, status)]).await;
         heard.done.expect("the answer is whole");
-        for part in [
-            "hearth run",
-            "alice (ababababab)",
-            "3 items, 2 KiB",
-            "mine",
-            "never",
-            "dial, 2 waiting: no route",
-        ] {
+        for part in ["hearth run", "alice (ababababab)", "3 items, 2 KiB", "mine", "never", "dial, 2 waiting: no route"]
+        {
             assert!(heard.printed.contains(part), "{part} in {}", heard.printed);
         }
     }

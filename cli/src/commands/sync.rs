@@ -19,9 +19,7 @@ impl Sync {
         let answer = answer?;
         out.tell(&answer, || {
             Ok(match answer.get("peers").and_then(Value::as_u64) {
-                Some(0) | None => {
-                    "Nobody could be reached. Try an address: hearth peer add ADDR".to_owned()
-                }
+                Some(0) | None => "Nobody could be reached. Try an address: hearth peer add ADDR".to_owned(),
                 Some(1) => "Caught up with one peer. What is new: hearth list".to_owned(),
                 Some(peers) => format!("Caught up with {peers} peers. What is new: hearth list"),
             })

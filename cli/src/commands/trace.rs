@@ -42,9 +42,7 @@ struct Hop {
 
 impl Trace {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
-        let answer = session
-            .ask(Request::get(&["items", &self.item, "trace"]))
-            .await?;
+        let answer = session.ask(Request::get(&["items", &self.item, "trace"])).await?;
         let names = match out.form() {
             Form::Human => Names::of(session).await?,
             Form::Json => Names::default(),
@@ -56,27 +54,15 @@ impl Trace {
 fn shown(way: &Way, names: &Names) -> String {
     let author = view::named(way.author_name.as_deref(), &way.author);
     let signature = escape::line(&way.signature);
-    let mut lines = vec![format!(
-        "{} by {author}; the author's signature is {signature}.",
-        short(&way.item)
-    )];
+    let mut lines = vec![format!("{} by {author}; the author's signature is {signature}.", short(&way.item))];
     if way.hops.is_empty() {
         lines.push("It crossed no border: it is where it was written.".to_owned());
     }
     for (at, hop) in way.hops.iter().enumerate() {
-        let place = |name: &Option<String>, id: &str| {
-            escape::line(&name.clone().unwrap_or_else(|| names.name(id)))
-        };
-        let (from, to) = (
-            place(&hop.from_name, &hop.from),
-            place(&hop.to_name, &hop.to),
-        );
+        let place = |name: &Option<String>, id: &str| escape::line(&name.clone().unwrap_or_else(|| names.name(id)));
+        let (from, to) = (place(&hop.from_name, &hop.from), place(&hop.to_name, &hop.to));
         let broker = view::named(hop.broker_name.as_deref(), &hop.broker);
-        lines.push(format!(
-            "{}. {from} -> {to}, carried by {broker}, {}",
-            at + 1,
-            time::moment(hop.at_ms)
-        ));
+        lines.push(format!("{}. {from} -> {to}, carried by {broker}, {}", at + 1, time::moment(hop.at_ms)));
         if let Some(note) = hop.note.as_deref().filter(|note| !note.is_empty()) {
             lines.push(format!("   \"{}\"", escape::line(note)));
         }

@@ -24,9 +24,7 @@ const IN_A_ROW: usize = 4;
 impl Words {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         let answer = session.ask(Request::get(&["words"])).await?;
-        let words = answer["words"].as_str().ok_or_else(|| Error::OddAnswer {
-            what: "it has no words".to_owned(),
-        })?;
+        let words = answer["words"].as_str().ok_or_else(|| Error::OddAnswer { what: "it has no words".to_owned() })?;
         let words: Vec<&str> = words.split_whitespace().collect();
         if self.written {
             return written(words.len(), session, out).await;
@@ -48,12 +46,7 @@ async fn written(count: usize, session: &mut Session, out: &mut Output) -> Resul
         let word = input::answer(&format!("Word {number} of {count}: "), out)?;
         answers.insert(number.to_string(), Value::from(word.to_lowercase()));
     }
-    session
-        .ask(Request::post(
-            &["words", "written"],
-            json!({ "answers": answers }),
-        )?)
-        .await?;
+    session.ask(Request::post(&["words", "written"], json!({ "answers": answers }))?).await?;
     out.tell(&json!({ "written": true }), || {
         Ok("The words are off this device; only your paper has them now.\nKeep it where you keep what must not get lost."
             .to_owned())
@@ -63,9 +56,7 @@ async fn written(count: usize, session: &mut Session, out: &mut Output) -> Resul
 /// Two different numbers from 1 to `count`, in order.
 fn two_of(count: usize) -> Result<[usize; 2], Error> {
     let Some(others) = count.checked_sub(1).filter(|others| *others > 0) else {
-        return Err(Error::OddAnswer {
-            what: format!("it has {count} words"),
-        });
+        return Err(Error::OddAnswer { what: format!("it has {count} words") });
     };
     let one = random_below(count)?;
     let step = 1 + random_below(others)?;
@@ -84,10 +75,7 @@ fn numbered(words: &[&str]) -> String {
         .chunks(IN_A_ROW)
         .enumerate()
         .map(|(row, words)| {
-            let cells = words
-                .iter()
-                .enumerate()
-                .map(|(at, word)| format!("{:>2} {word:<12}", row * IN_A_ROW + at + 1));
+            let cells = words.iter().enumerate().map(|(at, word)| format!("{:>2} {word:<12}", row * IN_A_ROW + at + 1));
             cells.collect::<String>().trim_end().to_owned()
         })
         .collect();
@@ -113,22 +101,14 @@ mod tests {
     async fn the_words_are_numbered_for_people_and_whole_for_scripts() {
         let answer = (200, json!({"words": "alpha beta gamma delta epsilon"}));
         let heard = hear(&["words"], [answer.clone()]).await;
-        assert!(
-            heard.printed.contains(" 1 alpha") && heard.printed.contains("\n 5 epsilon\n"),
-            "{}",
-            heard.printed
-        );
+        assert!(heard.printed.contains(" 1 alpha") && heard.printed.contains("\n 5 epsilon\n"), "{}", heard.printed);
         let heard = hear(&["words", "--json"], [answer]).await;
-        assert_eq!(
-            heard.printed,
-            "{\"words\":\"alpha beta gamma delta epsilon\"}\n"
-        );
+        assert_eq!(heard.printed, "{\"words\":\"alpha beta gamma delta epsilon\"}\n");
     }
 
     #[tokio::test]
     async fn words_that_are_gone_are_not_asked_for() {
-        let gone =
-            json!({"error": "the words are off this device", "reason": "written", "hint": ""});
+        let gone = json!({"error": "the words are off this device", "reason": "written", "hint": ""});
         let heard = hear(&["words", "--written"], [(404, gone)]).await;
         let error = heard.done.expect_err("they are gone");
         assert_eq!((error.reason(), error.exit_code()), ("written", 1));

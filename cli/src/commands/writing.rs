@@ -16,9 +16,7 @@ pub(crate) async fn write(
     session: &mut Session,
     out: &mut Output,
 ) -> Result<(), Error> {
-    let items = session
-        .ask_list(Request::post(&["items"], body)?, "items")
-        .await?;
+    let items = session.ask_list(Request::post(&["items"], body)?, "items").await?;
     let names = match out.form() {
         // What was written is written, also where its place cannot be named now.
         Form::Human => Names::of(session).await.unwrap_or_default(),
@@ -26,10 +24,7 @@ pub(crate) async fn write(
     };
     out.list(&items, || {
         let written: Vec<Written> = view::read_all(&items)?;
-        let mut lines: Vec<String> = written
-            .iter()
-            .map(|written| place(done, written, &names))
-            .collect();
+        let mut lines: Vec<String> = written.iter().map(|written| place(done, written, &names)).collect();
         if let Some(first) = written.first() {
             lines.push(next.replace("ID", &short(&first.item)));
         }
@@ -38,10 +33,7 @@ pub(crate) async fn write(
 }
 
 fn place(done: &str, written: &Written, names: &Names) -> String {
-    let (name, id) = (
-        escape::line(&names.name(&written.community)),
-        short(&written.item),
-    );
+    let (name, id) = (escape::line(&names.name(&written.community)), short(&written.item));
     if names.is_mine(&written.community) {
         format!("{done} in `{name}` as {id}: nobody else gets it.")
     } else {

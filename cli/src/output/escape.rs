@@ -56,17 +56,10 @@ mod tests {
 
     #[test]
     fn every_control_character_becomes_visible() {
-        for code in (0..0x20)
-            .chain(0x7f..0xa0)
-            .chain(0x202a..0x202f)
-            .chain(0x2066..0x206a)
-        {
+        for code in (0..0x20).chain(0x7f..0xa0).chain(0x202a..0x202f).chain(0x2066..0x206a) {
             let character = char::from_u32(code).expect("the ranges hold characters only");
             let safe = line(&character.to_string());
-            assert!(
-                safe.starts_with('\\') && !safe.contains(is_hidden),
-                "{code:x}: {safe:?}"
-            );
+            assert!(safe.starts_with('\\') && !safe.contains(is_hidden), "{code:x}: {safe:?}");
         }
     }
 
@@ -78,10 +71,7 @@ mod tests {
 
     #[test]
     fn a_line_stays_one_line_and_a_block_keeps_its_own() {
-        assert_eq!(
-            line("one\ntwo\r\tthree\u{2028}"),
-            "one\\ntwo\\r\\tthree\\u{2028}"
-        );
+        assert_eq!(line("one\ntwo\r\tthree\u{2028}"), "one\\ntwo\\r\\tthree\\u{2028}");
         assert_eq!(block("one\n\ttwo\r\n"), "one\n\ttwo\\r\n");
     }
 

@@ -40,10 +40,7 @@ pub(crate) fn table<const N: usize>(
 }
 
 /// Names and what they stand for, without a header; those that stand for nothing are left out.
-pub(crate) fn pairs<'a>(
-    pairs: impl IntoIterator<Item = (&'a str, String)>,
-    width: Option<u16>,
-) -> String {
+pub(crate) fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>, width: Option<u16>) -> String {
     let mut table = plain(width);
     for (name, value) in pairs {
         if !value.is_empty() {
@@ -75,15 +72,8 @@ fn plain(width: Option<u16>) -> Table {
 }
 
 fn unpadded(table: &Table) -> String {
-    let lines: Vec<String> = table
-        .lines()
-        .map(|line| {
-            line.strip_prefix(' ')
-                .unwrap_or(&line)
-                .trim_end()
-                .to_owned()
-        })
-        .collect();
+    let lines: Vec<String> =
+        table.lines().map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned()).collect();
     lines.join("\n")
 }
 
@@ -94,14 +84,8 @@ mod tests {
     #[test]
     fn a_table_keeps_each_row_on_its_line_where_there_is_no_terminal() {
         let long = "word ".repeat(60);
-        let text = table(
-            ["id", "title"],
-            [
-                ["a".to_owned(), long.clone()],
-                ["b".to_owned(), "evil\ntitle".to_owned()],
-            ],
-            None,
-        );
+        let text =
+            table(["id", "title"], [["a".to_owned(), long.clone()], ["b".to_owned(), "evil\ntitle".to_owned()]], None);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("id") && lines[1].contains(long.trim()));
@@ -110,15 +94,8 @@ mod tests {
 
     #[test]
     fn a_table_fits_the_terminal() {
-        let text = table(
-            ["id", "title"],
-            [["a".to_owned(), "word ".repeat(60)]],
-            Some(50),
-        );
-        assert!(
-            text.lines().all(|line| line.chars().count() <= 50),
-            "{text}"
-        );
+        let text = table(["id", "title"], [["a".to_owned(), "word ".repeat(60)]], Some(50));
+        assert!(text.lines().all(|line| line.chars().count() <= 50), "{text}");
         assert!(text.lines().count() > 3);
     }
 
@@ -132,10 +109,7 @@ mod tests {
 
     #[test]
     fn pairs_without_a_value_are_left_out() {
-        let text = pairs(
-            [("person", "alice".to_owned()), ("peer", String::new())],
-            None,
-        );
+        let text = pairs([("person", "alice".to_owned()), ("peer", String::new())], None);
         assert_eq!(text, "person  alice");
     }
 }

@@ -14,9 +14,7 @@ const FRESH: u64 = 31 * DAY;
 
 /// The clock of this machine, in milliseconds since 1970.
 pub(crate) fn now_ms() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, crate::args::milliseconds)
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, crate::args::milliseconds)
 }
 
 /// How long ago something was, seen from the clock of this machine.
@@ -31,11 +29,7 @@ pub(crate) fn moment(ms: u64) -> String {
 
 fn ago_from(now_ms: u64, then_ms: u64) -> String {
     let Some(past) = now_ms.checked_sub(then_ms) else {
-        return if then_ms - now_ms < MINUTE {
-            "just now".to_owned()
-        } else {
-            moment(then_ms)
-        };
+        return if then_ms - now_ms < MINUTE { "just now".to_owned() } else { moment(then_ms) };
     };
     match past {
         ..MINUTE => "just now".to_owned(),
@@ -51,10 +45,7 @@ fn formatted(ms: u64, format: &str) -> String {
     i64::try_from(ms)
         .ok()
         .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-        .map_or_else(
-            || format!("{ms} ms"),
-            |time| time.strftime(format).to_string(),
-        )
+        .map_or_else(|| format!("{ms} ms"), |time| time.strftime(format).to_string())
 }
 
 #[cfg(test)]

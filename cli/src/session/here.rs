@@ -17,10 +17,7 @@ pub(super) struct Here {
 
 impl Here {
     pub(super) fn new(node: Node, token: String) -> Self {
-        Self {
-            node: Box::new(node),
-            token,
-        }
+        Self { node: Box::new(node), token }
     }
 }
 

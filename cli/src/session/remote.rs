@@ -49,17 +49,8 @@ impl Remote {
     pub(super) async fn reach(home: &Home, pid: u32, api: String) -> Result<Self, Error> {
         let device = home.device()?;
         let (home, token) = (Home::at(home.path().to_owned()), home.token()?);
-        let remote = Self {
-            home,
-            pid,
-            api,
-            device,
-            token,
-            check: prove::check,
-        };
-        remote
-            .connected(PROOF_PATIENCE, async |sender| remote.proved(sender).await)
-            .await?;
+        let remote = Self { home, pid, api, device, token, check: prove::check };
+        remote.connected(PROOF_PATIENCE, async |sender| remote.proved(sender).await).await?;
         Ok(remote)
     }
 
@@ -70,17 +61,13 @@ impl Remote {
         over: impl AsyncFnOnce(&mut Sender) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let exchange = async {
-            let stream =
-                TcpStream::connect(&self.api)
-                    .await
-                    .map_err(|source| Error::Unreachable {
-                        pid: self.pid,
-                        api: self.api.clone(),
-                        source,
-                    })?;
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|error| self.broken_off(&error))?;
+            let stream = TcpStream::connect(&self.api).await.map_err(|source| Error::Unreachable {
+                pid: self.pid,
+                api: self.api.clone(),
+                source,
+            })?;
+            let (mut sender, connection) =
+                http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broken_off(&error))?;
             let asked = async move {
                 let done = over(&mut sender).await;
                 // The connection ends with its last sender.
@@ -93,28 +80,19 @@ impl Remote {
         };
         tokio::time::timeout(patience, exchange)
             .await
-            .unwrap_or_else(|_| {
-                Err(Error::TooSlow {
-                    api: self.api.clone(),
-                    seconds: patience.as_secs(),
-                })
-            })
+            .unwrap_or_else(|_| Err(Error::TooSlow { api: self.api.clone(), seconds: patience.as_secs() }))
     }
 
     /// Asks for a signature over fresh bytes. No token goes along.
     async fn proved(&self, sender: &mut Sender) -> Result<(), Error> {
-        let foreign = || Error::ForeignNode {
-            api: self.api.clone(),
-        };
+        let foreign = || Error::ForeignNode { api: self.api.clone() };
         let mut nonce = [0; 32];
         getrandom::fill(&mut nonce)?;
         let request = http::Request::builder()
             .uri(format!("/api/0/identity?nonce={}", HEXLOWER.encode(&nonce)))
             .header(header::HOST, &self.api)
             .body(Full::default())
-            .map_err(|error| Error::OddRequest {
-                cause: error.to_string(),
-            })?;
+            .map_err(|error| Error::OddRequest { cause: error.to_string() })?;
         let answer = self.exchange(sender, request).await?;
         let identity: Identity = serde_json::from_slice(answer.body()).map_err(|_| foreign())?;
         let signature = HEXLOWER
@@ -122,35 +100,17 @@ impl Remote {
             .ok()
             .and_then(|bytes| <[u8; 64]>::try_from(bytes).ok())
             .ok_or_else(foreign)?;
-        if (self.check)(self.device, nonce, signature) {
-            Ok(())
-        } else {
-            Err(foreign())
-        }
+        if (self.check)(self.device, nonce, signature) { Ok(()) } else { Err(foreign()) }
     }
 
-    async fn exchange(
-        &self,
-        sender: &mut Sender,
-        request: http::Request<Full<Bytes>>,
-    ) -> Result<Answer, Error> {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| self.broken_off(&error))?;
+    async fn exchange(&self, sender: &mut Sender, request: http::Request<Full<Bytes>>) -> Result<Answer, Error> {
+        let response = sender.send_request(request).await.map_err(|error| self.broken_off(&error))?;
         let (head, body) = response.into_parts();
-        let body = Limited::new(body, ANSWER_BYTES)
-            .collect()
-            .await
-            .map_err(|error| self.broken_off(&*error))?;
+        let body = Limited::new(body, ANSWER_BYTES).collect().await.map_err(|error| self.broken_off(&*error))?;
         Ok(http::Response::from_parts(head, body.to_bytes().into()))
     }
 
-    async fn once(
-        &self,
-        request: http::Request<Full<Bytes>>,
-        patience: Duration,
-    ) -> Result<Answer, Error> {
+    async fn once(&self, request: http::Request<Full<Bytes>>, patience: Duration) -> Result<Answer, Error> {
         self.connected(patience, async |sender| {
             self.proved(sender).await?;
             self.exchange(sender, request).await
@@ -160,9 +120,7 @@ impl Remote {
 
     async fn carried(&self, request: Request) -> Result<Answer, Error> {
         let patience = request.patience;
-        let request = request
-            .into_http(&self.api, &self.token)?
-            .map(|body| Full::new(Bytes::from(body)));
+        let request = request.into_http(&self.api, &self.token)?.map(|body| Full::new(Bytes::from(body)));
         match self.once(request.clone(), patience).await {
             Err(broken @ Error::BrokenOff { .. }) if self.is_still_there() => {
                 // Where it fails again, the first failure says what may have been done.
@@ -178,10 +136,7 @@ impl Remote {
     }
 
     fn broken_off(&self, error: &(dyn std::error::Error + 'static)) -> Error {
-        Error::BrokenOff {
-            api: self.api.clone(),
-            cause: error.to_string(),
-        }
+        Error::BrokenOff { api: self.api.clone(), cause: error.to_string() }
     }
 }
 
@@ -211,10 +166,7 @@ mod tests {
             for body in script {
                 asked += &head(&mut stream).await;
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-                stream
-                    .write_all(format!("{head}{body}").as_bytes())
-                    .await
-                    .expect("the carrier listens");
+                stream.write_all(format!("{head}{body}").as_bytes()).await.expect("the carrier listens");
             }
             asked += &head(&mut stream).await;
             heard.push(asked);
@@ -239,59 +191,29 @@ mod tests {
     }
 
     async fn remote(check: Check) -> (TcpListener, Remote) {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("there is a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let api = listener.local_addr().expect("it is bound").to_string();
         let home = Home::at("/nowhere".into());
-        (
-            listener,
-            Remote {
-                home,
-                pid: 1,
-                api,
-                device: [7; 32],
-                token: TOKEN.to_owned(),
-                check,
-            },
-        )
+        (listener, Remote { home, pid: 1, api, device: [7; 32], token: TOKEN.to_owned(), check })
     }
 
     #[tokio::test]
     async fn the_token_goes_out_after_the_proof_on_the_same_connection() {
-        let (listener, mut remote) =
-            remote(|device, _, signature| device == [7; 32] && signature == [9; 64]).await;
+        let (listener, mut remote) = remote(|device, _, signature| device == [7; 32] && signature == [9; 64]).await;
         let scripts = vec![vec![identity(), "{}".to_owned()]];
-        let (heard, answer) = tokio::join!(
-            serve(listener, scripts),
-            remote.carry(Request::get(&["status"]))
-        );
+        let (heard, answer) = tokio::join!(serve(listener, scripts), remote.carry(Request::get(&["status"])));
         assert_eq!(answer.expect("the node answers").body(), b"{}");
         let (proof, rest) = heard[0].split_once("\r\n\r\n").expect("two requests came");
-        assert!(
-            proof.starts_with("GET /api/0/identity?nonce=") && !proof.contains(TOKEN),
-            "{proof}"
-        );
-        assert!(
-            rest.starts_with("GET /api/0/status ") && rest.contains("Bearer secret-token"),
-            "{rest}"
-        );
+        assert!(proof.starts_with("GET /api/0/identity?nonce=") && !proof.contains(TOKEN), "{proof}");
+        assert!(rest.starts_with("GET /api/0/status ") && rest.contains("Bearer secret-token"), "{rest}");
     }
 
     #[tokio::test]
     async fn who_cannot_prove_to_be_the_device_never_sees_the_token() {
-        for body in [
-            identity(),
-            "{}".to_owned(),
-            "no json".to_owned(),
-            json!({"signature": "09"}).to_string(),
-        ] {
+        for body in [identity(), "{}".to_owned(), "no json".to_owned(), json!({"signature": "09"}).to_string()] {
             let (listener, mut remote) = remote(|_, _, _| false).await;
             let scripts = vec![vec![body]];
-            let (heard, answer) = tokio::join!(
-                serve(listener, scripts),
-                remote.carry(Request::get(&["status"]))
-            );
+            let (heard, answer) = tokio::join!(serve(listener, scripts), remote.carry(Request::get(&["status"])));
             let error = answer.expect_err("it is another's node");
             assert_eq!((error.reason(), error.exit_code()), ("foreign_node", 1));
             assert!(!heard[0].contains(TOKEN), "{}", heard[0]);
@@ -304,10 +226,7 @@ mod tests {
         let scripts = vec![vec![identity(), "{}".to_owned()]; 2];
         let (heard, ()) = tokio::join!(serve(listener, scripts), async {
             for _ in 0..2 {
-                remote
-                    .carry(Request::get(&["status"]))
-                    .await
-                    .expect("the node answers");
+                remote.carry(Request::get(&["status"])).await.expect("the node answers");
             }
         });
         assert_ne!(heard[0].lines().next(), heard[1].lines().next());
@@ -333,24 +252,19 @@ mod tests {
     async fn the_same_node_is_asked_again_under_the_same_id() {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("lock");
-        let holder =
-            json!({"holder": "node", "pid": 1, "api": "127.0.0.1:1", "device": "07".repeat(32)});
+        let holder = json!({"holder": "node", "pid": 1, "api": "127.0.0.1:1", "device": "07".repeat(32)});
         fs::write(&path, holder.to_string()).expect("a file can be written");
         let lock = fs::File::open(&path).expect("it was just written");
         lock.lock().expect("nobody else holds it");
         let (listener, mut remote) = remote(|_, _, _| true).await;
         remote.home = Home::at(folder.path().to_owned());
         let request = Request::post(&["sync"], json!({})).expect("there is entropy");
-        let (heard, answer) = tokio::try_join!(
-            async { Ok(serve(listener, broken_once()).await) },
-            remote.carry(request)
-        )
-        .expect("it answers at the second time");
+        let (heard, answer) =
+            tokio::try_join!(async { Ok(serve(listener, broken_once()).await) }, remote.carry(request))
+                .expect("it answers at the second time");
         assert_eq!(answer.body(), b"{}");
         let id = |asked: &str| {
-            let line = asked
-                .lines()
-                .find(|line| line.starts_with("x-request-id: "));
+            let line = asked.lines().find(|line| line.starts_with("x-request-id: "));
             line.expect("a write has an id").to_owned()
         };
         assert_eq!(id(&heard[0]), id(&heard[1]));
@@ -361,9 +275,6 @@ mod tests {
         let (listener, mut remote) = remote(|_, _, _| true).await;
         drop(listener);
         let answer = remote.carry(Request::get(&["status"])).await;
-        assert_eq!(
-            answer.expect_err("nobody listens").reason(),
-            "node_unreachable"
-        );
+        assert_eq!(answer.expect_err("nobody listens").reason(), "node_unreachable");
     }
 }

@@ -73,7 +73,9 @@ impl DemoError {
             DemoError::Start(why) => why.hint(),
             DemoError::Node(why) => why.hint(),
             DemoError::Folder(_) => "set TMPDIR to a folder that you can write to".to_owned(),
-            DemoError::Refused { .. } | DemoError::Missing { .. } => "run it again with HEARTH_LOG=debug and look at what stands on standard error".to_owned(),
+            DemoError::Refused { .. } | DemoError::Missing { .. } => {
+                "run it again with HEARTH_LOG=debug and look at what stands on standard error".to_owned()
+            }
         }
     }
 }
@@ -125,10 +127,19 @@ pub async fn play(print: &mut (dyn FnMut(&str) + Send), stay: bool) -> Result<()
     Ok(())
 }
 
-async fn found_and_join(print: &mut (dyn FnMut(&str) + Send), alice: &Actor, bob: &Actor, dave: &Actor, ferry: &Actor) -> Result<(), DemoError> {
+async fn found_and_join(
+    print: &mut (dyn FnMut(&str) + Send),
+    alice: &Actor,
+    bob: &Actor,
+    dave: &Actor,
+    ferry: &Actor,
+) -> Result<(), DemoError> {
     print("");
     print("alice founds `garden`, dave founds `library`; their ids are the hashes of what they founded:");
-    for (who, name, domain) in [(alice, "garden", "Growing food between houses"), (dave, "library", "A lending shelf of seeds, tools and books")] {
+    for (who, name, domain) in [
+        (alice, "garden", "Growing food between houses"),
+        (dave, "library", "A lending shelf of seeds, tools and books"),
+    ] {
         let made = who.post("communities", json!({"name": name, "domain": domain})).await?;
         print(&format!("  {name:<7}  {}", short(&made["community"])));
     }
@@ -138,7 +149,12 @@ async fn found_and_join(print: &mut (dyn FnMut(&str) + Send), alice: &Actor, bob
         let invite = from.post("invites", terms).await?;
         let key = invite["key"].as_str().unwrap_or_default();
         let joined = to.post("join", json!({"key": key, "wait_ms": JOIN_MS})).await?;
-        print(&format!("  {:<5}  {}…  is now a {} of {community}", to.name, key.get(..24).unwrap_or(key), joined["role"].as_str().unwrap_or_default()));
+        print(&format!(
+            "  {:<5}  {}…  is now a {} of {community}",
+            to.name,
+            key.get(..24).unwrap_or(key),
+            joined["role"].as_str().unwrap_or_default()
+        ));
     }
     Ok(())
 }
@@ -155,14 +171,21 @@ async fn write(print: &mut (dyn FnMut(&str) + Send), actors: [&Actor; 4]) -> Res
         }
         print(&format!("  {community:<7}  {} posts and bookmarks, {leaving} of them with reach 1", samples.len()));
     }
-    for (actor, community, samples) in [(actors[1], "garden", GARDEN), (actors[3], "garden", GARDEN), (actors[3], "library", LIBRARY)] {
+    for (actor, community, samples) in
+        [(actors[1], "garden", GARDEN), (actors[3], "garden", GARDEN), (actors[3], "library", LIBRARY)]
+    {
         let count = actor.sees(community, samples.len()).await?;
         print(&format!("  {:<5} holds all {count} of {community}, every signature checked", actor.name));
     }
     Ok(())
 }
 
-async fn link_and_relay(print: &mut (dyn FnMut(&str) + Send), alice: &Actor, dave: &Actor, ferry: &Actor) -> Result<(), DemoError> {
+async fn link_and_relay(
+    print: &mut (dyn FnMut(&str) + Send),
+    alice: &Actor,
+    dave: &Actor,
+    ferry: &Actor,
+) -> Result<(), DemoError> {
     print("");
     print("The two stewards let ferry carry what is tagged `seeds` or `tomatoes`: one lets it out, one lets it in.");
     let person = |status: Value| status["person"].as_str().unwrap_or_default().to_owned();
@@ -182,7 +205,9 @@ async fn link_and_relay(print: &mut (dyn FnMut(&str) + Send), alice: &Actor, dav
     ferry.knows_links("library").await?;
     print("ferry relays, each time with a note on why it matters on the other side:");
     let listed = ferry.get("items?in=garden&limit=100").await?;
-    let find = |title: &str| listed["items"].as_array().into_iter().flatten().find(|i| i["title"] == title).map(|i| i["item"].clone());
+    let find = |title: &str| {
+        listed["items"].as_array().into_iter().flatten().find(|i| i["title"] == title).map(|i| i["item"].clone())
+    };
     for (title, note) in CARRIED {
         let item = find(title).unwrap_or_default();
         ferry.post("relay", json!({"item": item, "to": "library", "note": note, "tags": []})).await?;
@@ -191,10 +216,16 @@ async fn link_and_relay(print: &mut (dyn FnMut(&str) + Send), alice: &Actor, dav
     print("and is refused where somebody has not agreed; the refusal says who:");
     for title in ["Who has the key to the shed?", "Soil texture with a jar"] {
         let item = find(title).unwrap_or_default();
-        let refused = ferry.call("POST", "relay", json!({"item": item, "to": "library", "note": "Useful there too.", "tags": []})).await;
+        let refused = ferry
+            .call("POST", "relay", json!({"item": item, "to": "library", "note": "Useful there too.", "tags": []}))
+            .await;
         let (reason, error) = match &refused {
-            Ok(_) => return Err(DemoError::Refused { who: "ferry", why: format!("“{title}” should not have crossed") }),
-            Err(answer) => (answer["reason"].as_str().unwrap_or_default(), answer["error"].as_str().unwrap_or_default()),
+            Ok(_) => {
+                return Err(DemoError::Refused { who: "ferry", why: format!("“{title}” should not have crossed") });
+            }
+            Err(answer) => {
+                (answer["reason"].as_str().unwrap_or_default(), answer["error"].as_str().unwrap_or_default())
+            }
         };
         print(&format!("  “{title}”  —  {reason}: {error}"));
     }
@@ -225,8 +256,12 @@ async fn read_on_the_other_side(print: &mut (dyn FnMut(&str) + Send), dave: &Act
 fn item(sample: &Sample, community: &str) -> Value {
     let reach = u8::from(sample.may_leave);
     match sample.url {
-        Some(url) => json!({"kind": "bookmark", "to": [community], "url": url, "title": sample.title, "note": sample.text, "tags": sample.tags, "reach": reach}),
-        None => json!({"kind": "post", "to": [community], "title": sample.title, "text": sample.text, "tags": sample.tags, "reach": reach}),
+        Some(url) => {
+            json!({"kind": "bookmark", "to": [community], "url": url, "title": sample.title, "note": sample.text, "tags": sample.tags, "reach": reach})
+        }
+        None => {
+            json!({"kind": "post", "to": [community], "title": sample.title, "text": sample.text, "tags": sample.tags, "reach": reach})
+        }
     }
 }
 

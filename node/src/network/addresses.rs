@@ -81,14 +81,9 @@ pub fn peer_text(peer: &[u8]) -> String {
 pub fn parse_address(text: &str) -> Result<(Option<Vec<u8>>, String), AddressError> {
     let address = read(text.trim())?;
     if !is_dialable(&address) {
-        return Err(AddressError::NotDialable {
-            address: address.to_string(),
-        });
+        return Err(AddressError::NotDialable { address: address.to_string() });
     }
-    Ok((
-        peer_named(&address).map(|peer| peer.to_bytes()),
-        address.to_string(),
-    ))
+    Ok((peer_named(&address).map(|peer| peer.to_bytes()), address.to_string()))
 }
 
 /// The binary form of an address.
@@ -112,42 +107,27 @@ pub(super) fn peer_id_of(key: &Keypair) -> PeerId {
 
 pub(super) fn read(text: &str) -> Result<Multiaddr, AddressError> {
     if text.len() > limits::ADDRESS_TEXT {
-        return Err(AddressError::TooLong {
-            bytes: text.len(),
-            limit: limits::ADDRESS_TEXT,
-        });
+        return Err(AddressError::TooLong { bytes: text.len(), limit: limits::ADDRESS_TEXT });
     }
     let address = text
         .parse::<Multiaddr>()
-        .map_err(|why| AddressError::Unreadable {
-            text: text.chars().take(80).collect(),
-            why: why.to_string(),
-        })?;
+        .map_err(|why| AddressError::Unreadable { text: text.chars().take(80).collect(), why: why.to_string() })?;
     bounded(address)
 }
 
 pub(super) fn read_bytes(bytes: &[u8]) -> Result<Multiaddr, AddressError> {
     if bytes.len() > limits::ADDRESS_BYTES {
-        return Err(AddressError::TooLong {
-            bytes: bytes.len(),
-            limit: limits::ADDRESS_BYTES,
-        });
+        return Err(AddressError::TooLong { bytes: bytes.len(), limit: limits::ADDRESS_BYTES });
     }
-    let address =
-        Multiaddr::try_from(bytes.to_vec()).map_err(|why| AddressError::UnreadableBytes {
-            bytes: bytes.len(),
-            why: why.to_string(),
-        })?;
+    let address = Multiaddr::try_from(bytes.to_vec())
+        .map_err(|why| AddressError::UnreadableBytes { bytes: bytes.len(), why: why.to_string() })?;
     bounded(address)
 }
 
 /// Refuses the empty address, one that is too long, and one that its own text would not give back.
 pub(super) fn bounded(address: Multiaddr) -> Result<Multiaddr, AddressError> {
     if address.len() > limits::ADDRESS_BYTES {
-        return Err(AddressError::TooLong {
-            bytes: address.len(),
-            limit: limits::ADDRESS_BYTES,
-        });
+        return Err(AddressError::TooLong { bytes: address.len(), limit: limits::ADDRESS_BYTES });
     }
     let text = address.to_string();
     let again = text.parse::<Multiaddr>().ok();
@@ -170,11 +150,7 @@ pub(super) fn peer_named(address: &Multiaddr) -> Option<PeerId> {
 
 /// The address with the peer at its end, or a refusal if it ends in another.
 pub(super) fn with_peer(address: Multiaddr, peer: PeerId) -> Result<Multiaddr, AddressError> {
-    address
-        .with_p2p(peer)
-        .map_err(|address| AddressError::ForeignPeer {
-            address: address.to_string(),
-        })
+    address.with_p2p(peer).map_err(|address| AddressError::ForeignPeer { address: address.to_string() })
 }
 
 /// The address without the peer at its end.
@@ -226,9 +202,7 @@ pub(super) fn parse_listen(text: &str) -> Result<(Multiaddr, Socket, SocketAddr)
     let address = read(text.trim())?;
     match (socket(&address), peer_named(&address)) {
         (Some((kind, socket)), None) => Ok((address, kind, socket)),
-        _ => Err(AddressError::NotListenable {
-            address: address.to_string(),
-        }),
+        _ => Err(AddressError::NotListenable { address: address.to_string() }),
     }
 }
 
@@ -237,9 +211,7 @@ pub(super) fn parse_listen(text: &str) -> Result<(Multiaddr, Socket, SocketAddr)
 /// The IPv6 wildcard would also claim IPv4, which libp2p's socket does not; loopback stands in for it.
 pub(super) fn trial(wanted: SocketAddr) -> SocketAddr {
     match wanted.ip() {
-        IpAddr::V6(ip) if ip.is_unspecified() => {
-            SocketAddr::new(Ipv6Addr::LOCALHOST.into(), wanted.port())
-        }
+        IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), wanted.port()),
         _ => wanted,
     }
 }
@@ -276,10 +248,7 @@ mod tests {
         let peer = peer_of(&SECRET);
         let text = format!("/ip4/192.0.2.1/tcp/4001/p2p/{}", peer_text(&peer));
         assert_eq!(parse_address(&text), Ok((Some(peer), text.clone())));
-        assert_eq!(
-            parse_address(" /ip6/::1/udp/4001/quic-v1\n"),
-            Ok((None, "/ip6/::1/udp/4001/quic-v1".to_owned()))
-        );
+        assert_eq!(parse_address(" /ip6/::1/udp/4001/quic-v1\n"), Ok((None, "/ip6/::1/udp/4001/quic-v1".to_owned())));
         assert_ne!(peer_of(&SECRET), peer_of(&[2; 32]));
     }
 
@@ -287,20 +256,10 @@ mod tests {
     fn what_cannot_be_dialled_is_named() {
         for text in unusual() {
             let refused = parse_address(&text).expect_err("refused");
-            assert_eq!(
-                refused,
-                AddressError::NotDialable {
-                    address: text.clone()
-                }
-            );
+            assert_eq!(refused, AddressError::NotDialable { address: text.clone() });
             assert!(refused.to_string().contains(&text));
         }
-        for text in [
-            "",
-            "garden",
-            "/ip4/300.1.1.1/tcp/1",
-            "/ip4/1.2.3.4/tcp/70000",
-        ] {
+        for text in ["", "garden", "/ip4/300.1.1.1/tcp/1", "/ip4/1.2.3.4/tcp/70000"] {
             assert!(
                 matches!(
                     parse_address(text),
@@ -319,20 +278,11 @@ mod tests {
         assert_eq!(address_from_bytes(&bytes), Ok(long));
 
         let longer = format!("/dns4/{}/tcp/1", "a".repeat(limits::ADDRESS_BYTES - 5));
-        let refused = AddressError::TooLong {
-            bytes: limits::ADDRESS_BYTES + 1,
-            limit: limits::ADDRESS_BYTES,
-        };
+        let refused = AddressError::TooLong { bytes: limits::ADDRESS_BYTES + 1, limit: limits::ADDRESS_BYTES };
         assert_eq!(address_to_bytes(&longer), Err(refused.clone()));
-        assert_eq!(
-            address_from_bytes(&[0; limits::ADDRESS_BYTES + 1]),
-            Err(refused)
-        );
+        assert_eq!(address_from_bytes(&[0; limits::ADDRESS_BYTES + 1]), Err(refused));
         let text = "x".repeat(limits::ADDRESS_TEXT + 1);
-        assert!(matches!(
-            parse_address(&text),
-            Err(AddressError::TooLong { .. })
-        ));
+        assert!(matches!(parse_address(&text), Err(AddressError::TooLong { .. })));
     }
 
     #[test]
@@ -341,14 +291,8 @@ mod tests {
             assert!(parse_listen(text).is_ok(), "{text}");
         }
         let peer = peer_text(&peer_of(&SECRET));
-        for text in [
-            format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}"),
-            "/dns4/example.org/tcp/1".to_owned(),
-        ] {
-            assert_eq!(
-                parse_listen(&text),
-                Err(AddressError::NotListenable { address: text })
-            );
+        for text in [format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}"), "/dns4/example.org/tcp/1".to_owned()] {
+            assert_eq!(parse_listen(&text), Err(AddressError::NotListenable { address: text }));
         }
     }
 

@@ -7,8 +7,8 @@
 use libp2p::{
     connection_limits::{self, ConnectionLimits},
     gossipsub::{
-        self, AllowAllSubscriptionFilter, ConfigBuilder, IdentityTransform,
-        MaxCountSubscriptionFilter, Message, MessageAuthenticity, MessageId, ValidationMode,
+        self, AllowAllSubscriptionFilter, ConfigBuilder, IdentityTransform, MaxCountSubscriptionFilter, Message,
+        MessageAuthenticity, MessageId, ValidationMode,
     },
     identify,
     identity::PublicKey,
@@ -54,9 +54,7 @@ impl Behaviour {
             memory: memory_connection_limits::Behaviour::with_max_bytes(limits::MEMORY),
             identify: identify(key),
             ping: ping::Behaviour::new(
-                ping::Config::new()
-                    .with_interval(limits::PING_PAUSE)
-                    .with_timeout(limits::PING_TIME),
+                ping::Config::new().with_interval(limits::PING_PAUSE).with_timeout(limits::PING_TIME),
             ),
             exchange: exchange(Frames::default()),
             gossip: gossip(),

@@ -29,10 +29,7 @@ pub(super) struct Frames {
 
 impl Default for Frames {
     fn default() -> Self {
-        Self {
-            request: limits::REQUEST,
-            response: limits::RESPONSE,
-        }
+        Self { request: limits::REQUEST, response: limits::RESPONSE }
     }
 }
 
@@ -73,9 +70,7 @@ where
     let bytes = usize::try_from(announced).unwrap_or(usize::MAX);
     check(bytes, limit).map_err(|refusal| Error::new(ErrorKind::InvalidData, refusal))?;
     let mut frame = Vec::new();
-    io.take(u64::from(announced))
-        .read_to_end(&mut frame)
-        .await?;
+    io.take(u64::from(announced)).read_to_end(&mut frame).await?;
     if frame.len() < bytes {
         return Err(ErrorKind::UnexpectedEof.into());
     }
@@ -87,9 +82,7 @@ where
     T: AsyncWrite + Unpin + Send,
 {
     check(frame.len(), limit).map_err(|refusal| Error::new(ErrorKind::InvalidInput, refusal))?;
-    let length = u32::try_from(frame.len())
-        .map_err(|_| Error::from(ErrorKind::InvalidInput))?
-        .to_be_bytes();
+    let length = u32::try_from(frame.len()).map_err(|_| Error::from(ErrorKind::InvalidInput))?.to_be_bytes();
     io.write_all(&length).await?;
     io.write_all(frame).await
 }
@@ -113,24 +106,14 @@ impl Codec for Frames {
         read(io, self.response).await
     }
 
-    async fn write_request<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        frame: Vec<u8>,
-    ) -> Result<()>
+    async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
         write(io, &frame, self.request).await
     }
 
-    async fn write_response<T>(
-        &mut self,
-        _: &StreamProtocol,
-        io: &mut T,
-        frame: Vec<u8>,
-    ) -> Result<()>
+    async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, frame: Vec<u8>) -> Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
@@ -147,24 +130,15 @@ mod tests {
     async fn reads(announced: u32, sent: usize) -> Result<usize> {
         let mut bytes = announced.to_be_bytes().to_vec();
         bytes.resize(4 + sent, 7);
-        Frames::default()
-            .read_request(&PROTOCOL, &mut Cursor::new(bytes))
-            .await
-            .map(|frame| frame.len())
+        Frames::default().read_request(&PROTOCOL, &mut Cursor::new(bytes)).await.map(|frame| frame.len())
     }
 
     #[tokio::test]
     async fn a_request_up_to_the_limit_passes_and_one_byte_more_does_not() {
         let limit = u32::try_from(limits::REQUEST).expect("64 KiB fit");
         assert_eq!(reads(1, 1).await.expect("one byte"), 1);
-        assert_eq!(
-            reads(limit - 1, limits::REQUEST - 1).await.expect("below"),
-            limits::REQUEST - 1
-        );
-        assert_eq!(
-            reads(limit, limits::REQUEST).await.expect("at the limit"),
-            limits::REQUEST
-        );
+        assert_eq!(reads(limit - 1, limits::REQUEST - 1).await.expect("below"), limits::REQUEST - 1);
+        assert_eq!(reads(limit, limits::REQUEST).await.expect("at the limit"), limits::REQUEST);
         let over = reads(limit + 1, limits::REQUEST + 1).await;
         assert_eq!(over.expect_err("over").kind(), ErrorKind::InvalidData);
     }
@@ -190,10 +164,7 @@ mod tests {
         let mut wire = Cursor::new(Vec::new());
         let mut frames = Frames::default();
         let frame = vec![9; limits::RESPONSE];
-        frames
-            .write_response(&PROTOCOL, &mut wire, frame.clone())
-            .await
-            .expect("written");
+        frames.write_response(&PROTOCOL, &mut wire, frame.clone()).await.expect("written");
         assert_eq!(wire.get_ref().len(), 4 + frame.len());
         wire.set_position(0);
         let read = frames.read_response(&PROTOCOL, &mut wire).await;
@@ -202,10 +173,7 @@ mod tests {
         for wrong in [Vec::new(), vec![9; limits::RESPONSE + 1]] {
             let mut wire = Cursor::new(Vec::new());
             let refused = frames.write_response(&PROTOCOL, &mut wire, wrong).await;
-            assert_eq!(
-                refused.expect_err("refused").kind(),
-                ErrorKind::InvalidInput
-            );
+            assert_eq!(refused.expect_err("refused").kind(), ErrorKind::InvalidInput);
             assert!(wire.get_ref().is_empty());
         }
     }

@@ -34,10 +34,7 @@ pub(super) struct Dial {
 
 impl Dial {
     /// Reads an order. `Err` gives back the addresses, and says why none of them can be dialled.
-    pub(super) fn read(
-        peer: Option<&[u8]>,
-        ordered: Vec<String>,
-    ) -> Result<Self, (Vec<String>, String)> {
+    pub(super) fn read(peer: Option<&[u8]>, ordered: Vec<String>) -> Result<Self, (Vec<String>, String)> {
         let Ok(mut peer) = peer.map(PeerId::from_bytes).transpose() else {
             return Err((ordered, "the peer id is not readable".to_owned()));
         };
@@ -54,26 +51,19 @@ impl Dial {
             peer = left.iter().find_map(addresses::peer_named);
         }
         if let Some(peer) = peer {
-            left.retain(
-                |address| match addresses::with_peer(address.clone(), peer) {
-                    Ok(_) => true,
-                    Err(why) => {
-                        failures.push(why.to_string());
-                        false
-                    }
-                },
-            );
+            left.retain(|address| match addresses::with_peer(address.clone(), peer) {
+                Ok(_) => true,
+                Err(why) => {
+                    failures.push(why.to_string());
+                    false
+                }
+            });
         }
         if left.is_empty() {
             failures.push("no address left to dial".to_owned());
             return Err((ordered, failures.join("; ")));
         }
-        Ok(Self {
-            peer,
-            ordered,
-            left,
-            failures,
-        })
+        Ok(Self { peer, ordered, left, failures })
     }
 
     /// What to hand to libp2p: all addresses at once for a peer that is named, else the next one.
@@ -87,11 +77,7 @@ impl Dial {
                 .addresses(self.left.drain(..).collect())
                 .build(),
             None => DialOpts::unknown_peer_id()
-                .address(
-                    self.left
-                        .pop_front()
-                        .expect("a dial waits only while an address is left"),
-                )
+                .address(self.left.pop_front().expect("a dial waits only while an address is left"))
                 .allocate_new_port()
                 .build(),
         }
@@ -138,11 +124,7 @@ impl Dials {
             return None;
         }
         let place = self.waiting.iter().position(|waiting| {
-            waiting.peer.is_none()
-                || self
-                    .under_way
-                    .values()
-                    .all(|dial| dial.peer != waiting.peer)
+            waiting.peer.is_none() || self.under_way.values().all(|dial| dial.peer != waiting.peer)
         })?;
         self.waiting.remove(place)
     }

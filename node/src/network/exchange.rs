@@ -35,12 +35,7 @@ impl Unanswered {
     }
 
     /// Keeps the way back to the peer under a token.
-    pub(super) fn hold(
-        &mut self,
-        token: u64,
-        request: InboundRequestId,
-        channel: ResponseChannel<Vec<u8>>,
-    ) {
+    pub(super) fn hold(&mut self, token: u64, request: InboundRequestId, channel: ResponseChannel<Vec<u8>>) {
         self.0.insert(token, Waiting { request, channel });
     }
 
@@ -90,57 +85,23 @@ impl Task {
 
     pub(super) fn on_exchange(&mut self, event: Event<Vec<u8>, Vec<u8>>) {
         match event {
-            Event::Message {
-                peer,
-                message:
-                    Message::Request {
-                        request_id,
-                        request,
-                        channel,
-                    },
-                ..
-            } => {
+            Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
                 if !self.unanswered.has_room() {
                     self.counts.requests.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 let token = self.token();
                 self.unanswered.hold(token, request_id, channel);
-                self.report(Report::Requested {
-                    peer: peer.to_bytes(),
-                    token,
-                    frame: request,
-                });
+                self.report(Report::Requested { peer: peer.to_bytes(), token, frame: request });
             }
-            Event::Message {
-                peer,
-                message:
-                    Message::Response {
-                        request_id,
-                        response,
-                    },
-                ..
-            } => {
+            Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
                 if let Some(id) = self.asked.remove(&request_id) {
-                    self.report(Report::Answered {
-                        peer: peer.to_bytes(),
-                        id,
-                        frame: response,
-                    });
+                    self.report(Report::Answered { peer: peer.to_bytes(), id, frame: response });
                 }
             }
-            Event::OutboundFailure {
-                peer,
-                request_id,
-                error,
-                ..
-            } => {
+            Event::OutboundFailure { peer, request_id, error, .. } => {
                 if let Some(id) = self.asked.remove(&request_id) {
-                    self.report(Report::Failed {
-                        peer: peer.to_bytes(),
-                        id,
-                        why: failure(&error),
-                    });
+                    self.report(Report::Failed { peer: peer.to_bytes(), id, why: failure(&error) });
                 }
             }
             Event::InboundFailure { request_id, .. } => self.unanswered.forget(request_id),
@@ -155,9 +116,7 @@ fn failure(error: &OutboundFailure) -> String {
         OutboundFailure::Timeout => {
             format!("no answer within {} s", limits::REQUEST_TIME.as_secs())
         }
-        OutboundFailure::ConnectionClosed => {
-            "the connection closed before the answer came".to_owned()
-        }
+        OutboundFailure::ConnectionClosed => "the connection closed before the answer came".to_owned(),
         OutboundFailure::UnsupportedProtocols => {
             format!("the peer does not speak {}", codec::PROTOCOL)
         }

@@ -33,9 +33,7 @@ impl Unjudged {
             return true;
         }
         match self.0.first_entry() {
-            Some(oldest)
-                if now.duration_since(oldest.get().since) >= limits::GOSSIP_UNJUDGED_TIME =>
-            {
+            Some(oldest) if now.duration_since(oldest.get().since) >= limits::GOSSIP_UNJUDGED_TIME => {
                 oldest.remove();
                 true
             }
@@ -100,11 +98,7 @@ impl Task {
 
     pub(super) fn on_gossip(&mut self, event: Event) {
         match event {
-            Event::Message {
-                propagation_source: peer,
-                message_id,
-                message,
-            } => {
+            Event::Message { propagation_source: peer, message_id, message } => {
                 let now = Instant::now();
                 let gossip = &mut self.swarm.behaviour_mut().gossip;
                 if message.data.len() > limits::GOSSIP_DATA {
@@ -128,10 +122,7 @@ impl Task {
                     data: message.data,
                 });
             }
-            Event::SlowPeer {
-                peer_id,
-                failed_messages,
-            } => {
+            Event::SlowPeer { peer_id, failed_messages } => {
                 let lost = failed_messages.priority + failed_messages.non_priority;
                 let lost = u64::try_from(lost).unwrap_or(u64::MAX);
                 debug!(peer = %peer_id, lost, "a peer does not take gossip fast enough");

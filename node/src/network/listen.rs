@@ -37,20 +37,13 @@ pub(super) fn plan(listen: &[String]) -> Result<Vec<Wanted>, NetworkError> {
     let mut wanted: Vec<Wanted> = Vec::new();
     for text in listen {
         let (address, kind, socket) = addresses::parse_listen(text)?;
-        let one = Wanted {
-            address,
-            kind,
-            socket,
-        };
+        let one = Wanted { address, kind, socket };
         if socket.port() == 0 || !wanted.contains(&one) {
             wanted.push(one);
         }
     }
     if wanted.len() > limits::LISTEN_ADDRESSES {
-        return Err(NetworkError::TooManyAddresses {
-            count: wanted.len(),
-            limit: limits::LISTEN_ADDRESSES,
-        });
+        return Err(NetworkError::TooManyAddresses { count: wanted.len(), limit: limits::LISTEN_ADDRESSES });
     }
     Ok(wanted)
 }
@@ -74,21 +67,13 @@ pub(super) async fn try_each(wanted: &[Wanted]) -> Result<(), NetworkError> {
 }
 
 /// Binds all addresses and returns those that others can reach us at.
-pub(super) async fn bind(
-    task: &mut Task,
-    wanted: Vec<Wanted>,
-) -> Result<Vec<String>, NetworkError> {
+pub(super) async fn bind(task: &mut Task, wanted: Vec<Wanted>) -> Result<Vec<String>, NetworkError> {
     let mut waiting = HashMap::new();
     for one in wanted {
-        let listener = task
-            .swarm
-            .listen_on(one.address.clone())
-            .map_err(|why| match why {
-                TransportError::Other(why) => refused(&one.address, why),
-                TransportError::MultiaddrNotSupported(address) => {
-                    refused(&address, io::ErrorKind::Unsupported.into())
-                }
-            })?;
+        let listener = task.swarm.listen_on(one.address.clone()).map_err(|why| match why {
+            TransportError::Other(why) => refused(&one.address, why),
+            TransportError::MultiaddrNotSupported(address) => refused(&address, io::ErrorKind::Unsupported.into()),
+        })?;
         waiting.insert(listener, one.address);
     }
     let mut bound = Vec::new();
@@ -108,9 +93,7 @@ pub(super) async fn bind(
         Err(_) => {
             let address = waiting.into_values().next();
             let address = address.map(|address| address.to_string());
-            return Err(NetworkError::NotBound {
-                address: address.unwrap_or_default(),
-            });
+            return Err(NetworkError::NotBound { address: address.unwrap_or_default() });
         }
     }
     Ok(bound)
@@ -123,18 +106,11 @@ fn note(
     bound: &mut Vec<String>,
 ) -> Result<(), NetworkError> {
     match event {
-        SwarmEvent::NewListenAddr {
-            listener_id,
-            address,
-        } => {
+        SwarmEvent::NewListenAddr { listener_id, address } => {
             waiting.remove(&listener_id);
             bound.push(task.own(address));
         }
-        SwarmEvent::ListenerClosed {
-            listener_id,
-            reason: Err(why),
-            ..
-        } if waiting.contains_key(&listener_id) => {
+        SwarmEvent::ListenerClosed { listener_id, reason: Err(why), .. } if waiting.contains_key(&listener_id) => {
             return Err(refused(&waiting[&listener_id], why));
         }
         other => task.on_event(other),
@@ -147,9 +123,6 @@ fn refused(address: &Multiaddr, why: io::Error) -> NetworkError {
     if why.kind() == io::ErrorKind::AddrInUse {
         NetworkError::AddressInUse { address }
     } else {
-        NetworkError::Listen {
-            address,
-            source: why,
-        }
+        NetworkError::Listen { address, source: why }
     }
 }

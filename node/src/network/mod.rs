@@ -35,9 +35,7 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle};
 
 pub use self::{
-    addresses::{
-        AddressError, address_from_bytes, address_to_bytes, parse_address, peer_of, peer_text,
-    },
+    addresses::{AddressError, address_from_bytes, address_to_bytes, parse_address, peer_of, peer_text},
     signed::{AddressesRefusal, SignedAddresses, read_signed_addresses, sign_addresses},
     transport::EncryptionError,
 };
@@ -53,9 +51,7 @@ pub struct Settings {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings")
-            .field("listen", &self.listen)
-            .finish_non_exhaustive()
+        f.debug_struct("Settings").field("listen", &self.listen).finish_non_exhaustive()
     }
 }
 
@@ -316,12 +312,10 @@ impl NetworkHandle {
     /// The network takes orders even while nobody reads its reports, up to
     /// [`limits::REPORTS_HELD_BACK`] reports that they cause.
     pub fn try_order(&self, order: Order) -> Result<(), OrderError> {
-        self.orders
-            .try_send(order)
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(order) => OrderError::Full(order),
-                mpsc::error::TrySendError::Closed(_) => OrderError::Ended,
-            })
+        self.orders.try_send(order).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(order) => OrderError::Full(order),
+            mpsc::error::TrySendError::Closed(_) => OrderError::Ended,
+        })
     }
 
     /// Gives an order, waiting for room. Not for whoever reads the reports: the two would wait for
@@ -367,11 +361,7 @@ pub async fn start(settings: Settings) -> Result<Network, NetworkError> {
     let mut task = task::Task::new(swarm, taken_orders, told_reports, counts.clone());
     let listening = listen::bind(&mut task, wanted).await?;
     Ok(Network {
-        handle: NetworkHandle {
-            orders,
-            counts,
-            peer: peer.to_bytes().into(),
-        },
+        handle: NetworkHandle { orders, counts, peer: peer.to_bytes().into() },
         reports,
         listening,
         task: tokio::spawn(task.run()),

@@ -66,11 +66,7 @@ pub enum AddressesRefusal {
 
 /// Signs the addresses of the peer with this key. The peer at the end of an address may be left out;
 /// it may be no other.
-pub fn sign_addresses(
-    secret: &[u8; 32],
-    seq: u64,
-    addresses: &[String],
-) -> Result<Vec<u8>, AddressesRefusal> {
+pub fn sign_addresses(secret: &[u8; 32], seq: u64, addresses: &[String]) -> Result<Vec<u8>, AddressesRefusal> {
     within(addresses.len(), limits::ADDRESSES)?;
     let key = addresses::keypair(*secret);
     let peer = addresses::peer_id_of(&key);
@@ -90,15 +86,12 @@ pub fn sign_addresses(
 /// Reads a list of addresses and checks its bounds and its signature.
 pub fn read_signed_addresses(bytes: &[u8]) -> Result<SignedAddresses, AddressesRefusal> {
     short(bytes.len())?;
-    let envelope =
-        SignedEnvelope::from_protobuf_encoding(bytes).map_err(|_| AddressesRefusal::Unreadable)?;
+    let envelope = SignedEnvelope::from_protobuf_encoding(bytes).map_err(|_| AddressesRefusal::Unreadable)?;
     if envelope.clone().into_protobuf_encoding() != bytes {
         return Err(AddressesRefusal::Unreadable);
     }
     let list = PeerRecord::from_signed_envelope_interop(envelope).map_err(|why| match why {
-        FromEnvelopeError::BadPayload(_) | FromEnvelopeError::MismatchedSignature => {
-            AddressesRefusal::NotSigned
-        }
+        FromEnvelopeError::BadPayload(_) | FromEnvelopeError::MismatchedSignature => AddressesRefusal::NotSigned,
         FromEnvelopeError::InvalidPeerRecord(_)
         | FromEnvelopeError::InvalidPeerId(_)
         | FromEnvelopeError::InvalidMultiaddr(_) => AddressesRefusal::Unreadable,
@@ -110,11 +103,7 @@ pub fn read_signed_addresses(bytes: &[u8]) -> Result<SignedAddresses, AddressesR
         let address = addresses::with_peer(address.clone(), peer)?;
         texts.push(addresses::bounded(address)?.to_string());
     }
-    Ok(SignedAddresses {
-        peer: peer.to_bytes(),
-        seq: list.seq(),
-        addresses: texts,
-    })
+    Ok(SignedAddresses { peer: peer.to_bytes(), seq: list.seq(), addresses: texts })
 }
 
 fn short(bytes: usize) -> Result<(), AddressesRefusal> {
@@ -216,20 +205,14 @@ mod tests {
             for bit in 0..8 {
                 let mut changed = bytes.clone();
                 changed[place] ^= 1 << bit;
-                assert!(
-                    read_signed_addresses(&changed).is_err(),
-                    "byte {place}, bit {bit}"
-                );
+                assert!(read_signed_addresses(&changed).is_err(), "byte {place}, bit {bit}");
             }
             assert!(read_signed_addresses(&bytes[..place]).is_err(), "{place}");
         }
         let mut longer = bytes.clone();
         // An unknown field, which protobuf would skip.
         longer.extend([15 << 3, 1]);
-        assert_eq!(
-            read_signed_addresses(&longer),
-            Err(AddressesRefusal::Unreadable)
-        );
+        assert_eq!(read_signed_addresses(&longer), Err(AddressesRefusal::Unreadable));
     }
 
     #[test]
@@ -239,10 +222,7 @@ mod tests {
         let envelope = SignedEnvelope::new(&key, DOMAIN.to_owned(), KIND.to_vec(), payload)
             .expect("signed")
             .into_protobuf_encoding();
-        assert_eq!(
-            read_signed_addresses(&envelope),
-            Err(AddressesRefusal::NotSigned)
-        );
+        assert_eq!(read_signed_addresses(&envelope), Err(AddressesRefusal::NotSigned));
         let foreign = format!("{}/p2p/{}", home(1), peer_text(&peer_of(&[4; 32])));
         assert_eq!(
             sign_addresses(&SECRET, 1, std::slice::from_ref(&foreign)),
@@ -253,10 +233,7 @@ mod tests {
     #[test]
     fn ten_addresses_pass_and_eleven_do_not() {
         assert!(sign_addresses(&SECRET, 1, &homes(limits::ADDRESSES)).is_ok());
-        let refused = AddressesRefusal::TooMany {
-            count: limits::ADDRESSES + 1,
-            limit: limits::ADDRESSES,
-        };
+        let refused = AddressesRefusal::TooMany { count: limits::ADDRESSES + 1, limit: limits::ADDRESSES };
         let many = homes(limits::ADDRESSES + 1);
         assert_eq!(sign_addresses(&SECRET, 1, &many), Err(refused.clone()));
 
@@ -274,19 +251,13 @@ mod tests {
             format!("/dns4/{name}/tcp/{}", 1 + index)
         };
         let list: Vec<_> = (0..limits::ADDRESSES).map(long).collect();
-        assert!(matches!(
-            sign_addresses(&SECRET, 1, &list),
-            Err(AddressesRefusal::TooLong { .. })
-        ));
+        assert!(matches!(sign_addresses(&SECRET, 1, &list), Err(AddressesRefusal::TooLong { .. })));
         assert!(sign_addresses(&SECRET, 1, &list[..8]).is_ok());
         assert!(matches!(
             read_signed_addresses(&[0; limits::SIGNED_ADDRESSES_BYTES + 1]),
             Err(AddressesRefusal::TooLong { .. })
         ));
-        assert_eq!(
-            read_signed_addresses(&[0; limits::SIGNED_ADDRESSES_BYTES]),
-            Err(AddressesRefusal::Unreadable)
-        );
+        assert_eq!(read_signed_addresses(&[0; limits::SIGNED_ADDRESSES_BYTES]), Err(AddressesRefusal::Unreadable));
     }
 
     proptest! {

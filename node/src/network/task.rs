@@ -152,25 +152,13 @@ impl Task {
             SwarmEvent::Behaviour(BehaviourEvent::Exchange(event)) => self.on_exchange(event),
             SwarmEvent::Behaviour(BehaviourEvent::Gossip(event)) => self.on_gossip(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(&event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                num_established,
-                ..
-            } => self.on_connected(peer_id, connection_id, &endpoint, num_established.get()),
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                num_established: 0,
-                ..
-            } => self.report(Report::Disconnected {
-                peer: peer_id.to_bytes(),
-            }),
-            SwarmEvent::OutgoingConnectionError {
-                connection_id,
-                error,
-                ..
-            } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, num_established, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint, num_established.get())
+            }
+            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
+                self.report(Report::Disconnected { peer: peer_id.to_bytes() })
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(dial) = self.dials.ended(connection_id) {
                     self.dial_failed(dial, dials::why(&error));
                     self.start_dials();
@@ -184,9 +172,7 @@ impl Task {
                 let address = self.own(address);
                 self.report(Report::NotListening { address });
             }
-            SwarmEvent::ListenerClosed {
-                addresses, reason, ..
-            } => {
+            SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 warn!(?reason, "a listener has closed");
                 for address in addresses {
                     let address = self.own(address);
@@ -229,11 +215,7 @@ impl Task {
         let dial = match Dial::read(peer.as_deref(), addresses) {
             Ok(dial) => dial,
             Err((addresses, why)) => {
-                self.report(Report::DialFailed {
-                    peer,
-                    addresses,
-                    why,
-                });
+                self.report(Report::DialFailed { peer, addresses, why });
                 return;
             }
         };
@@ -273,10 +255,7 @@ impl Task {
     }
 
     fn dialed(&mut self, dial: Dial, peer: PeerId) {
-        self.report(Report::Dialed {
-            peer: peer.to_bytes(),
-            addresses: dial.ordered,
-        });
+        self.report(Report::Dialed { peer: peer.to_bytes(), addresses: dial.ordered });
     }
 
     fn dial_failed(&mut self, mut dial: Dial, why: String) {
@@ -303,25 +282,13 @@ impl Task {
         });
     }
 
-    fn on_connected(
-        &mut self,
-        peer: PeerId,
-        connection: ConnectionId,
-        endpoint: &ConnectedPoint,
-        count: u32,
-    ) {
+    fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint, count: u32) {
         if count == 1 {
             let (address, dialed) = match endpoint {
                 ConnectedPoint::Dialer { address, .. } => (whole(address.clone(), peer), true),
-                ConnectedPoint::Listener { send_back_addr, .. } => {
-                    (send_back_addr.to_string(), false)
-                }
+                ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr.to_string(), false),
             };
-            self.report(Report::Connected {
-                peer: peer.to_bytes(),
-                address,
-                dialed,
-            });
+            self.report(Report::Connected { peer: peer.to_bytes(), address, dialed });
         }
         if let Some(dial) = self.dials.ended(connection) {
             self.dialed(dial, peer);
@@ -342,10 +309,7 @@ impl Task {
 
 /// An address with a peer at its end.
 fn whole(address: Multiaddr, peer: PeerId) -> String {
-    address
-        .with_p2p(peer)
-        .unwrap_or_else(|address| address)
-        .to_string()
+    address.with_p2p(peer).unwrap_or_else(|address| address).to_string()
 }
 
 /// Waits for room, which stays: nobody else sends reports. At the end it is `closed` that tells.

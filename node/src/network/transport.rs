@@ -20,17 +20,10 @@ use super::limits;
 pub struct EncryptionError(#[from] noise::Error);
 
 /// A swarm over both transports. Must be called inside a tokio runtime.
-pub(super) fn swarm<B: NetworkBehaviour>(
-    key: Keypair,
-    behaviour: B,
-) -> Result<Swarm<B>, EncryptionError> {
+pub(super) fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, EncryptionError> {
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_tcp(
-            tcp::Config::new().nodelay(true),
-            noise::Config::new,
-            multiplexer,
-        )?
+        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, multiplexer)?
         .with_quic_config(quic)
         .with_behaviour(|_| behaviour)
         .unwrap_or_else(|impossible| match impossible {})

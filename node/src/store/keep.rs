@@ -38,7 +38,9 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
             overlay.put(keys::operation(community, lamport, id).into_vec(), signed.to_bytes());
             put_in_set(overlay, community, SetName::Operations, &id.0);
         }
-        Keep::EpochKey(community, epoch, key) => overlay.put(keys::epoch_keys(community).with(epoch.as_bytes()).into_vec(), key),
+        Keep::EpochKey(community, epoch, key) => {
+            overlay.put(keys::epoch_keys(community).with(epoch.as_bytes()).into_vec(), key)
+        }
         Keep::Blob(name, bytes) => overlay.put(keys::blob(&name).into_vec(), bytes),
         Keep::Item { read_in, item, body, received, by, address } => {
             keep_item(overlay, read_in, &item, &body, received)?;
@@ -50,9 +52,15 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
         Keep::Envelope { id, envelope, outcome } => keep_envelope(overlay, id, &envelope, outcome)?,
         Keep::Outcome(id, outcome) => change_outcome(overlay, id, outcome)?,
         Keep::Bundle(hash, bytes) => overlay.put(keys::bundle(hash).into_vec(), bytes),
-        Keep::Addresses { community, list } => overlay.put(keys::address_book(community).with(list.peer.as_slice()).into_vec(), encode(&list)),
-        Keep::Invite(community, cert) => overlay.put(keys::invite(community, InviteCert::id_of(&cert)).into_vec(), cert.to_bytes()),
-        Keep::Pending(pending) => overlay.put(keys::pending(pending.community).into_vec(), encode(&(pending.key, pending.join))),
+        Keep::Addresses { community, list } => {
+            overlay.put(keys::address_book(community).with(list.peer.as_slice()).into_vec(), encode(&list))
+        }
+        Keep::Invite(community, cert) => {
+            overlay.put(keys::invite(community, InviteCert::id_of(&cert)).into_vec(), cert.to_bytes())
+        }
+        Keep::Pending(pending) => {
+            overlay.put(keys::pending(pending.community).into_vec(), encode(&(pending.key, pending.join)))
+        }
         Keep::Settled(community) => overlay.delete(keys::pending(community).into_vec()),
     }
     Ok(())
@@ -62,7 +70,13 @@ fn put_in_set(overlay: &mut Overlay<'_>, community: CommunityId, set: SetName, i
     overlay.put(keys::set(community, set).with(&id.0).into_vec(), Vec::new());
 }
 
-fn keep_item(overlay: &mut Overlay<'_>, read_in: CommunityId, item: &Item, body: &SaltedBody, received: Millis) -> Result<(), ReadError> {
+fn keep_item(
+    overlay: &mut Overlay<'_>,
+    read_in: CommunityId,
+    item: &Item,
+    body: &SaltedBody,
+    received: Millis,
+) -> Result<(), ReadError> {
     let key = keys::item(item.id).into_vec();
     if overlay.get(&key)?.is_none() {
         overlay.put(key, encode(&ItemRow(item.signed.clone(), received)));
@@ -84,7 +98,13 @@ fn keep_item(overlay: &mut Overlay<'_>, read_in: CommunityId, item: &Item, body:
 }
 
 /// What only the community of its writing has: chain, timeline, and the index of addresses.
-fn place_own(overlay: &mut Overlay<'_>, community: CommunityId, item: &Item, received: Millis, address: Option<String>) -> Result<(), ReadError> {
+fn place_own(
+    overlay: &mut Overlay<'_>,
+    community: CommunityId,
+    item: &Item,
+    received: Millis,
+    address: Option<String>,
+) -> Result<(), ReadError> {
     let header = &item.header;
     let end = overlay.chain_end(community, header.scope, header.device)?;
     if end.is_none_or(|(seq, _)| header.seq > seq) {
@@ -126,7 +146,12 @@ fn retract(overlay: &mut Overlay<'_>, target: ItemId) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn keep_envelope(overlay: &mut Overlay<'_>, id: EnvelopeId, envelope: &Verified<Envelope>, outcome: Outcome) -> Result<(), ReadError> {
+fn keep_envelope(
+    overlay: &mut Overlay<'_>,
+    id: EnvelopeId,
+    envelope: &Verified<Envelope>,
+    outcome: Outcome,
+) -> Result<(), ReadError> {
     let says = &envelope.value;
     overlay.put(keys::envelope(id).into_vec(), encode_row(&EnvelopeRow(envelope.signed.clone(), outcome)));
     put_in_set(overlay, says.to, SetName::Envelopes, &id.0);

@@ -48,7 +48,9 @@ impl Ledger for Overlay<'_> {
     }
 
     fn epoch_keys(&self, community: CommunityId) -> Result<Vec<(OpId, [u8; 32])>, ReadError> {
-        self.rows(keys::epoch_keys(community), |key, value| Some((OpId::new(keys::last_id(key)?), value.try_into().ok()?)))
+        self.rows(keys::epoch_keys(community), |key, value| {
+            Some((OpId::new(keys::last_id(key)?), value.try_into().ok()?))
+        })
     }
 
     fn pending_joins(&self) -> Result<Vec<PendingJoin>, ReadError> {
@@ -70,13 +72,22 @@ impl Ledger for Overlay<'_> {
         self.value(keys::body(hash), |bytes| Blob::new(bytes.to_vec()).ok())
     }
 
-    fn chain_end(&self, community: CommunityId, scope: Scope, device: PublicKey) -> Result<Option<(u32, ItemId)>, ReadError> {
+    fn chain_end(
+        &self,
+        community: CommunityId,
+        scope: Scope,
+        device: PublicKey,
+    ) -> Result<Option<(u32, ItemId)>, ReadError> {
         self.value(keys::chain_end(community, scope, device), |bytes| decode(bytes, bytes.len()).ok())
     }
 
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, ReadError> {
-        for (change, kind) in self.rows(keys::changes(id), |key, value| Some((ItemId::new(keys::last_id(key)?), *value.first()?)))? {
-            if Kind(kind) == Kind::TOMBSTONE && read_item(self, change)?.is_some_and(|(item, _)| item.header.author == author) {
+        for (change, kind) in
+            self.rows(keys::changes(id), |key, value| Some((ItemId::new(keys::last_id(key)?), *value.first()?)))?
+        {
+            if Kind(kind) == Kind::TOMBSTONE
+                && read_item(self, change)?.is_some_and(|(item, _)| item.header.author == author)
+            {
                 return Ok(true);
             }
         }
@@ -84,11 +95,19 @@ impl Ledger for Overlay<'_> {
     }
 
     fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, ReadError> {
-        self.rows(keys::changes(id), |key, value| (value == [Kind::EDIT.0]).then(|| keys::last_id(key).map(ItemId::new))?)
+        self.rows(keys::changes(id), |key, value| {
+            (value == [Kind::EDIT.0]).then(|| keys::last_id(key).map(ItemId::new))?
+        })
     }
 
-    fn bookmark(&self, community: CommunityId, author: PersonId, normalised: &str) -> Result<Option<ItemId>, ReadError> {
-        let found = self.value(keys::address(community, author, normalised), |bytes| Some(ItemId::new(bytes.try_into().ok()?)))?;
+    fn bookmark(
+        &self,
+        community: CommunityId,
+        author: PersonId,
+        normalised: &str,
+    ) -> Result<Option<ItemId>, ReadError> {
+        let found = self
+            .value(keys::address(community, author, normalised), |bytes| Some(ItemId::new(bytes.try_into().ok()?)))?;
         Ok(match found {
             // A retracted bookmark may be kept again.
             Some(id) if self.is_retracted(id, author)? => None,
@@ -106,7 +125,12 @@ impl Ledger for Overlay<'_> {
         self.rows(keys::paths(community, item), |key, _| keys::last_id(key).map(EnvelopeId::new))
     }
 
-    fn relay_end(&self, from: CommunityId, to: CommunityId, device: PublicKey) -> Result<Option<(u32, EnvelopeId)>, ReadError> {
+    fn relay_end(
+        &self,
+        from: CommunityId,
+        to: CommunityId,
+        device: PublicKey,
+    ) -> Result<Option<(u32, EnvelopeId)>, ReadError> {
         self.value(keys::relay_end(from, to, device), |bytes| decode(bytes, bytes.len()).ok())
     }
 
@@ -122,11 +146,21 @@ impl Ledger for Overlay<'_> {
         self.get(&keys::blob(&hash).into_vec())
     }
 
-    fn ids(&self, community: CommunityId, set: SetName, after: Option<AnyId>, most: usize) -> Result<Vec<AnyId>, ReadError> {
+    fn ids(
+        &self,
+        community: CommunityId,
+        set: SetName,
+        after: Option<AnyId>,
+        most: usize,
+    ) -> Result<Vec<AnyId>, ReadError> {
         let prefix = keys::set(community, set).into_vec();
         let first = keys::set(community, set).with(after.as_ref().map_or(&[][..], |id| &id.0)).into_vec();
         let last = [&prefix[..], &[0xff; 33]].concat();
-        let low = if after.is_some() { std::ops::Bound::Excluded(first.as_slice()) } else { std::ops::Bound::Included(first.as_slice()) };
+        let low = if after.is_some() {
+            std::ops::Bound::Excluded(first.as_slice())
+        } else {
+            std::ops::Bound::Included(first.as_slice())
+        };
         let mut ids = Vec::new();
         for row in self.scan((low, std::ops::Bound::Excluded(last.as_slice())), Direction::Forward).take(most) {
             ids.extend(keys::last_id(&row?.0).map(hearth_protocol::bytes::Bytes));

@@ -79,9 +79,15 @@ impl Overlay<'_> {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn newest(&self, communities: &[CommunityId], most: usize, wanted: impl Fn(&Listed) -> bool) -> Result<Page, ReadError> {
+    pub fn newest(
+        &self,
+        communities: &[CommunityId],
+        most: usize,
+        wanted: impl Fn(&Listed) -> bool,
+    ) -> Result<Page, ReadError> {
         let prefixes: Vec<Vec<u8>> = communities.iter().map(|id| keys::timeline(*id).into_vec()).collect();
-        let mut lines: Vec<_> = prefixes.iter().map(|prefix| self.scan_prefix(prefix, Direction::Backward).peekable()).collect();
+        let mut lines: Vec<_> =
+            prefixes.iter().map(|prefix| self.scan_prefix(prefix, Direction::Backward).peekable()).collect();
         let mut page = Page::default();
         let mut seen = std::collections::BTreeSet::new();
         while page.items.len() < most {
@@ -100,7 +106,9 @@ impl Overlay<'_> {
             let Some(row) = newest.and_then(|(at, _)| Some((at, lines.get_mut(at)?.next()?))) else { break };
             let (at, row) = row;
             let (key, by) = row?;
-            let (Some(id), Some(read_in)) = (keys::last_id(&key).map(ItemId::new), communities.get(at)) else { continue };
+            let (Some(id), Some(read_in)) = (keys::last_id(&key).map(ItemId::new), communities.get(at)) else {
+                continue;
+            };
             let by = by.as_slice().try_into().ok().map(EnvelopeId::new);
             if seen.insert(id)
                 && let Some(listed) = self.listed(*read_in, id, by)?
@@ -129,7 +137,12 @@ impl Overlay<'_> {
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn listed(&self, read_in: CommunityId, id: ItemId, by: Option<EnvelopeId>) -> Result<Option<Listed>, ReadError> {
+    pub fn listed(
+        &self,
+        read_in: CommunityId,
+        id: ItemId,
+        by: Option<EnvelopeId>,
+    ) -> Result<Option<Listed>, ReadError> {
         let Some((item, received)) = read_item(self, id)? else { return Ok(None) };
         let by = match by {
             Some(by) => self.envelope(by)?.and_then(|kept| kept.signed.read::<Envelope>().ok()),

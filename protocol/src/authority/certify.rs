@@ -73,7 +73,8 @@ pub(super) fn check_keys(log: &Log, place: &Place, keys: &Keys) -> Result<Statem
     }
     // The highest, should somebody have put one key on two rungs.
     let all = before().flat_map(|s| &s.revealed).chain(&revealed);
-    let index = all.filter(|(_, key)| *key == signer).map(|(index, _)| *index).max().ok_or(OperationRefusal::BadKeys)?;
+    let index =
+        all.filter(|(_, key)| *key == signer).map(|(index, _)| *index).max().ok_or(OperationRefusal::BadKeys)?;
     let mut devices = Vec::with_capacity(keys.devices.len());
     for signed in &keys.devices {
         let cert = Verified::<DeviceCert>::check(signed.clone()).map_err(|_| OperationRefusal::BadKeys)?;

@@ -27,7 +27,12 @@ pub(super) struct Checked {
 
 const WRONG_SIGNER: OperationRefusal = OperationRefusal::Unsound(Unsound::WrongSigner);
 
-pub(super) fn check(log: &Log, id: OpId, operation: Verified<Operation>, now: Millis) -> Result<Checked, OperationRefusal> {
+pub(super) fn check(
+    log: &Log,
+    id: OpId,
+    operation: Verified<Operation>,
+    now: Millis,
+) -> Result<Checked, OperationRefusal> {
     let Verified { value: op, signed } = operation;
     if op.community != log.id() {
         return Err(OperationRefusal::OtherCommunity);

@@ -59,7 +59,12 @@ impl Lowering {
     }
 }
 
-fn derive_grants(evaluation: &Evaluation<'_>, in_order: &[(usize, &Place)], state: &mut State, lowering: &mut Lowering) {
+fn derive_grants(
+    evaluation: &Evaluation<'_>,
+    in_order: &[(usize, &Place)],
+    state: &mut State,
+    lowering: &mut Lowering,
+) {
     let log = evaluation.log;
     let mut held: BTreeMap<PersonId, Vec<Held>> = BTreeMap::new();
     for founder in &log.community.founders {
@@ -145,7 +150,8 @@ fn derive_members(evaluation: &Evaluation<'_>, in_order: &[(usize, &Place)], sta
         let confirmed = grants.iter().any(|grant| grant.now() > Role::None && is_ruling(log, grant));
         let devices = evaluation.devices.get(person).into_iter().flatten();
         let devices = devices.filter_map(|(_, device)| current_cert(log, device)).collect();
-        let member = Member { role, name: (*name).to_owned(), since: *since, confirmed, devices, record: (*record).clone() };
+        let member =
+            Member { role, name: (*name).to_owned(), since: *since, confirmed, devices, record: (*record).clone() };
         state.members.insert(*person, member);
     }
 }

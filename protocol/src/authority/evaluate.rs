@@ -114,7 +114,9 @@ impl<'a> Evaluation<'a> {
         evaluation.decide_keys();
         evaluation.index();
         evaluation.decide_rulings();
-        evaluation.decide_each(|body| matches!(body, Body::Policy(..) | Body::Link(_) | Body::Succeed(_) | Body::InviteEnd(_)));
+        evaluation.decide_each(|body| {
+            matches!(body, Body::Policy(..) | Body::Link(_) | Body::Succeed(_) | Body::InviteEnd(_))
+        });
         evaluation.decide_admits();
         evaluation.decide_each(|body| matches!(body, Body::Epoch(_) | Body::Merge | Body::LinkEnd(_)));
         evaluation
@@ -205,7 +207,9 @@ impl<'a> Evaluation<'a> {
     }
 
     fn is_broker(&self, end: &LinkEnd, op: &Operation) -> bool {
-        self.log.get(end.link).is_some_and(|link| matches!(&link.operation.body, Body::Link(terms) if terms.names(op.author)))
+        self.log
+            .get(end.link)
+            .is_some_and(|link| matches!(&link.operation.body, Body::Link(terms) if terms.names(op.author)))
     }
 
     /// Passes 3 and 4.
@@ -255,7 +259,8 @@ impl<'a> Evaluation<'a> {
             return false;
         }
         // Who else signed a ROOT act was judged when it was stored.
-        op.auth == Grant::Root || held(self.log, op.auth).is_some_and(|grant| self.stands(op.author, grant, at, need, clause))
+        op.auth == Grant::Root
+            || held(self.log, op.auth).is_some_and(|grant| self.stands(op.author, grant, at, need, clause))
     }
 
     /// D0: whether the device speaks for the person at place `at`.
@@ -272,13 +277,17 @@ impl<'a> Evaluation<'a> {
             return false;
         }
         if let Held::At(granting) = grant {
-            let is_admit = clause == Clause::ButSelfConcurrency && log.place(granting).is_some_and(|p| p.cert.is_some());
+            let is_admit =
+                clause == Clause::ButSelfConcurrency && log.place(granting).is_some_and(|p| p.cert.is_some());
             if !(if is_admit { self.admissible.has(granting) } else { self.effective(granting) }) {
                 return false;
             }
         }
         let limits = self.limits(person, grant);
-        let lowered = Role::ALL.iter().zip(&limits.kept).any(|(left, kept)| *left < level && kept.as_ref().is_some_and(|k| !k.has(at)));
+        let lowered = Role::ALL
+            .iter()
+            .zip(&limits.kept)
+            .any(|(left, kept)| *left < level && kept.as_ref().is_some_and(|k| !k.has(at)));
         !lowered && !limits.leaves.iter().any(|leave| log.past_has(at, *leave))
     }
 
@@ -327,7 +336,8 @@ impl<'a> Evaluation<'a> {
     /// the certificate.
     fn invites(&mut self, at: usize, cert: &InviteCert) -> bool {
         self.device_good(cert.inviter, cert.device, Caps::OPERATIONS, at)
-            && held(self.log, cert.auth).is_some_and(|grant| self.stands(cert.inviter, grant, at, Role::Core, Clause::Whole))
+            && held(self.log, cert.auth)
+                .is_some_and(|grant| self.stands(cert.inviter, grant, at, Role::Core, Clause::Whole))
     }
 
     /// B10 (3): whether an effective end has not seen the admission.
@@ -374,7 +384,10 @@ impl<'a> Evaluation<'a> {
     fn others(&self, place: &Place, id: CertId) -> impl Iterator<Item = (usize, &'a Place)> {
         let admits = self.admits.get(&id).map(Vec::as_slice).unwrap_or_default();
         let whom = subject(place);
-        admits.iter().filter_map(|at| Some((*at, self.log.place(*at)?))).filter(move |(_, other)| subject(other) != whom)
+        admits
+            .iter()
+            .filter_map(|at| Some((*at, self.log.place(*at)?)))
+            .filter(move |(_, other)| subject(other) != whom)
     }
 
     /// The effective operations.

@@ -72,7 +72,13 @@ impl Log {
         };
         let persons = community.founders.iter().zip(&community.genesis.founders).map(known).collect();
         let id = OpId::from(community.id);
-        Log { community, places: Vec::new(), index: BTreeMap::from([(id, GENESIS)]), heads: BTreeSet::from([id]), persons }
+        Log {
+            community,
+            places: Vec::new(),
+            index: BTreeMap::from([(id, GENESIS)]),
+            heads: BTreeSet::from([id]),
+            persons,
+        }
     }
 
     /// The community.

@@ -1,6 +1,9 @@
 //! Operations: the signed steps of a community's authority log (4.1).
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::{Error as _, SeqAccess, Visitor}};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, SeqAccess, Visitor},
+};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use super::role::Role;
@@ -304,7 +307,8 @@ impl Payload for Operation {
     const LIMIT: usize = limits::OPERATION_BYTES;
 
     fn from_canonical(bytes: &[u8]) -> Result<Self, Malformed> {
-        let [version, community, author, auth, device, lamport, ts, parents, kind, body] = elements(bytes, Self::LIMIT)?;
+        let [version, community, author, auth, device, lamport, ts, parents, kind, body] =
+            elements(bytes, Self::LIMIT)?;
         decode_element::<V1>(version)?;
         let parents: List<OpId, 1, { limits::PARENTS }> = decode_element(parents)?;
         if !parents.is_sorted_by(|a, b| a < b) {
@@ -323,7 +327,17 @@ impl Payload for Operation {
     }
 
     fn to_canonical(&self) -> Vec<u8> {
-        let head = (V1, self.community, self.author, self.auth, self.device, self.lamport, self.ts, &self.parents, self.body.kind());
+        let head = (
+            V1,
+            self.community,
+            self.author,
+            self.auth,
+            self.device,
+            self.lamport,
+            self.ts,
+            &self.parents,
+            self.body.kind(),
+        );
         let mut bytes = encode(&head);
         // The head was written as an array of nine; the body is its tenth element.
         if let Some(first) = bytes.first_mut() {

@@ -182,7 +182,14 @@ impl State {
     ///
     /// # Errors
     /// [`WriteRefusal`].
-    pub fn may_write(&self, log: &Log, author: (PersonId, PublicKey), heads: &[OpId], scope: Scope, role: Role) -> Result<Writing, WriteRefusal> {
+    pub fn may_write(
+        &self,
+        log: &Log,
+        author: (PersonId, PublicKey),
+        heads: &[OpId],
+        scope: Scope,
+        role: Role,
+    ) -> Result<Writing, WriteRefusal> {
         let closure = known_closure(log, heads)?;
         let mut chains = self.device_chains(log, author, Caps::ITEMS, &closure, scope)?;
         if role > Role::None {
@@ -192,17 +199,34 @@ impl State {
     }
 
     /// Where the author's chain must end under the grant that lets it reach furthest.
-    fn grant_chains(&self, log: &Log, author: (PersonId, PublicKey), closure: &Bits, scope: Scope, role: Role) -> Option<Vec<FeedEnd>> {
+    fn grant_chains(
+        &self,
+        log: &Log,
+        author: (PersonId, PublicKey),
+        closure: &Bits,
+        scope: Scope,
+        role: Role,
+    ) -> Option<Vec<FeedEnd>> {
         let (person, device) = author;
         let end = |rule: &Rule| rule.feeds.iter().find(|f| f.0 == device && f.1 == scope).cloned();
         let grants = self.grants_of(person).iter().filter(|grant| grant.applies(role, closure));
-        let ends = grants.filter_map(|grant| self.lowering(log, person, grant, role).map(end).collect::<Option<Vec<_>>>());
+        let ends =
+            grants.filter_map(|grant| self.lowering(log, person, grant, role).map(end).collect::<Option<Vec<_>>>());
         // The last of equals is the earliest grant.
-        ends.collect::<Vec<_>>().into_iter().rev().max_by_key(|ends| ends.iter().map(|end| end.2).min().unwrap_or(u32::MAX))
+        ends.collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .max_by_key(|ends| ends.iter().map(|end| end.2).min().unwrap_or(u32::MAX))
     }
 
     /// The effective rulings that leave less than `role` of a grant.
-    fn lowering<'a>(&'a self, log: &'a Log, person: PersonId, grant: &GrantState, role: Role) -> impl Iterator<Item = &'a Rule> + use<'a> {
+    fn lowering<'a>(
+        &'a self,
+        log: &'a Log,
+        person: PersonId,
+        grant: &GrantState,
+        role: Role,
+    ) -> impl Iterator<Item = &'a Rule> + use<'a> {
         let target = self.tree.target(log, person, grant.held);
         let rulings = self.rulings.get(&person).map(Vec::as_slice).unwrap_or_default();
         let bears = move |ruling: &&Ruling| target.left_by(ruling).is_some_and(|left| left < role);
@@ -218,18 +242,33 @@ impl State {
     ///
     /// # Errors
     /// [`WriteRefusal`].
-    pub fn may_carry(&self, log: &Log, broker: (PersonId, PublicKey), heads: &[OpId]) -> Result<Vec<Vec<LinkCut>>, WriteRefusal> {
+    pub fn may_carry(
+        &self,
+        log: &Log,
+        broker: (PersonId, PublicKey),
+        heads: &[OpId],
+    ) -> Result<Vec<Vec<LinkCut>>, WriteRefusal> {
         let closure = known_closure(log, heads)?;
         self.device_chains(log, broker, Caps::ITEMS, &closure, Scope::All)?;
         let grants = self.grants_of(broker.0).iter().filter(|grant| grant.applies(Role::Member, &closure));
-        let cuts = |grant| self.lowering(log, broker.0, grant, Role::Member).map(|rule| rule.links.to_vec()).collect::<Vec<_>>();
+        let cuts = |grant| {
+            self.lowering(log, broker.0, grant, Role::Member).map(|rule| rule.links.to_vec()).collect::<Vec<_>>()
+        };
         grants.map(cuts).min_by_key(Vec::len).ok_or(WriteRefusal::RoleTooLow(Role::Member))
     }
 
     /// D0 for what is not in the log: certified before, and on the chain of every revocation.
-    fn device_chains(&self, log: &Log, author: (PersonId, PublicKey), caps: Caps, closure: &Bits, scope: Scope) -> Result<Vec<FeedEnd>, WriteRefusal> {
+    fn device_chains(
+        &self,
+        log: &Log,
+        author: (PersonId, PublicKey),
+        caps: Caps,
+        closure: &Bits,
+        scope: Scope,
+    ) -> Result<Vec<FeedEnd>, WriteRefusal> {
         let (person, key) = author;
-        let device = self.devices.get(&person).and_then(|devices| devices.get(&key)).ok_or(WriteRefusal::UnknownDevice)?;
+        let device =
+            self.devices.get(&person).and_then(|devices| devices.get(&key)).ok_or(WriteRefusal::UnknownDevice)?;
         if !device.certs.iter().any(|(at, cert)| cert.caps.include(caps) && closure.has(*at)) {
             return Err(WriteRefusal::UnknownDevice);
         }

@@ -44,7 +44,8 @@ const ROOT: usize = 0;
 
 impl Tree {
     pub(super) fn new(log: &Log) -> Tree {
-        let mut tree = Tree { nodes: vec![Node { size: 1, ..Node::default() }], first_node: vec![ROOT], cited: vec![ROOT] };
+        let mut tree =
+            Tree { nodes: vec![Node { size: 1, ..Node::default() }], first_node: vec![ROOT], cited: vec![ROOT] };
         for _ in &log.community.founders {
             tree.hang(ROOT);
         }
@@ -113,12 +114,18 @@ impl Tree {
         let Body::Rule(rule) = &place.operation.body else { return None };
         let cited = *self.nodes.get(*self.cited.get(at)?)?;
         let by_root = place.operation.auth == Grant::Root;
-        (!rule.vouch).then_some(Ruling { at, left: rule.role, by_root, below: cited.number..cited.number.saturating_add(cited.size) })
+        (!rule.vouch).then_some(Ruling {
+            at,
+            left: rule.role,
+            by_root,
+            below: cited.number..cited.number.saturating_add(cited.size),
+        })
     }
 
     /// A grant of `person`'s, ready to be held against rulings.
     pub(super) fn target<'a>(&self, log: &'a Log, person: PersonId, grant: Held) -> Target<'a> {
-        let number = self.node(log, person, grant).and_then(|node| self.nodes.get(node)).map_or(ROOT, |node| node.number);
+        let number =
+            self.node(log, person, grant).and_then(|node| self.nodes.get(node)).map_or(ROOT, |node| node.number);
         let granting = match grant {
             Held::At(at) => log.place(at),
             Held::Root | Held::Founder(_) => None,
@@ -126,7 +133,7 @@ impl Tree {
         let is_admit = granting.is_some_and(|place| matches!(place.operation.body, Body::Admit(..)));
         // An invite never lifts a removal, so its grant has no past that would shield it.
         let shield = granting.filter(|_| !is_admit).map(|place| &place.past);
-        Target { grant, given: granted(log, grant), number, shield }
+        Target { given: granted(log, grant), number, shield }
     }
 }
 
@@ -144,7 +151,6 @@ pub(super) struct Ruling {
 /// A grant, as far as it matters for what bears on it.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
-    grant: Held,
     pub(super) given: Role,
     number: usize,
     /// Rulings that were known when it was given: it came in spite of them.
@@ -155,7 +161,8 @@ impl Target<'_> {
     /// B5, with B4: the role that `ruling`, which is on the same person, leaves of this grant, if
     /// it bears on it.
     pub(super) fn left_by(&self, ruling: &Ruling) -> Option<Role> {
-        if ruling.left >= self.given || self.shield.is_some_and(|past| past.has(ruling.at)) || self.grant == Held::At(ruling.at) {
+        // No ruling lowers what it gives itself: that is as high as what it leaves.
+        if ruling.left >= self.given || self.shield.is_some_and(|past| past.has(ruling.at)) {
             return None;
         }
         let is_above = ruling.below.start < self.number && self.number < ruling.below.end;

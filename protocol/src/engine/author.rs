@@ -25,7 +25,13 @@ type ChainEnd = Option<(u32, ItemId)>;
 type Written = Result<(ItemId, Vec<Effect>), CommandRefusal>;
 
 impl Engine {
-    pub(super) fn write_into<L: Ledger>(&mut self, now: Millis, communities: &[CommunityId], draft: &Draft, ledger: &L) -> Result<Done, L::Error> {
+    pub(super) fn write_into<L: Ledger>(
+        &mut self,
+        now: Millis,
+        communities: &[CommunityId],
+        draft: &Draft,
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
         let communities = match self.destinations(communities, draft, ledger)? {
             Ok(communities) => communities,
             Err(refusal) => return Ok(Err(refusal)),
@@ -52,7 +58,12 @@ impl Engine {
 
     /// Where a draft goes: as asked; else to where its target or what it answers was written;
     /// else into the own space.
-    fn destinations<L: Ledger>(&self, asked: &[CommunityId], draft: &Draft, ledger: &L) -> Result<Result<Vec<CommunityId>, CommandRefusal>, L::Error> {
+    fn destinations<L: Ledger>(
+        &self,
+        asked: &[CommunityId],
+        draft: &Draft,
+        ledger: &L,
+    ) -> Result<Result<Vec<CommunityId>, CommandRefusal>, L::Error> {
         if !asked.is_empty() {
             let mut asked = asked.to_vec();
             asked.dedup();
@@ -68,7 +79,12 @@ impl Engine {
     }
 
     /// Whether this node's person may write the draft there.
-    fn may_write<L: Ledger>(&self, community: CommunityId, draft: &Draft, ledger: &L) -> Result<Result<(), CommandRefusal>, L::Error> {
+    fn may_write<L: Ledger>(
+        &self,
+        community: CommunityId,
+        draft: &Draft,
+        ledger: &L,
+    ) -> Result<Result<(), CommandRefusal>, L::Error> {
         let Some(standing) = self.standing(community) else { return Ok(Err(CommandRefusal::NoCommunity)) };
         let me = self.me.person();
         let need = match (draft.kind().need(), draft.target) {
@@ -90,19 +106,33 @@ impl Engine {
             Ok(Writing::Allowed) => Ok(()),
             // What is written now lies behind every end of a chain.
             Ok(Writing::OnChains(_)) => Err(CommandRefusal::RoleTooLow { need, have: standing.state.role(me) }),
-            Err(WriteRefusal::RoleTooLow(need)) => Err(CommandRefusal::RoleTooLow { need, have: standing.state.role(me) }),
+            Err(WriteRefusal::RoleTooLow(need)) => {
+                Err(CommandRefusal::RoleTooLow { need, have: standing.state.role(me) })
+            }
             Err(refusal) => Err(refusal.into()),
         })
     }
 
     /// Signs a draft for one community, at the end of this device's chain.
-    pub(super) fn write<L: Ledger>(&mut self, now: Millis, community: CommunityId, draft: &Draft, ledger: &L) -> Result<Written, L::Error> {
+    pub(super) fn write<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        draft: &Draft,
+        ledger: &L,
+    ) -> Result<Written, L::Error> {
         let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
         Ok(self.sign(now, community, draft, end).map(|(id, _, effects)| (id, effects)))
     }
 
     /// Signs a draft as the item after `end`.
-    fn sign(&mut self, now: Millis, community: CommunityId, draft: &Draft, end: ChainEnd) -> Result<(ItemId, u32, Vec<Effect>), CommandRefusal> {
+    fn sign(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        draft: &Draft,
+        end: ChainEnd,
+    ) -> Result<(ItemId, u32, Vec<Effect>), CommandRefusal> {
         let device = self.me.device.clone();
         let standing = self.standing(community).cloned().ok_or(CommandRefusal::NoCommunity)?;
         let (body, hash, length) = salted(self.random.bytes(), &draft.body.to_bytes()).map_err(Unsound::from)?;
@@ -135,7 +165,8 @@ impl Engine {
             standing.count_in(SetName::Items, &id.0);
         }
         let gossip = Gossip::Carry(Box::new(Carry::plain(item.signed.clone(), Some(body.clone()))));
-        let mut effects = vec![keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))];
+        let mut effects =
+            vec![keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))];
         effects.extend(self.publish(community, &gossip));
         Ok((id, seq, effects))
     }
@@ -216,7 +247,9 @@ fn more_tags<L: Ledger>(id: ItemId, draft: &Draft, ledger: &L) -> Result<Option<
     }
     let Some(body) = ledger.body(known.header.body_hash)? else { return Ok(None) };
     let Ok(Body::Bookmark(_)) = known.body(&body) else { return Ok(None) };
-    let Some(Ok(body)) = body.as_slice().get(16..).map(|b| crate::bytes::Blob::new(b.to_vec())) else { return Ok(None) };
+    let Some(Ok(body)) = body.as_slice().get(16..).map(|b| crate::bytes::Blob::new(b.to_vec())) else {
+        return Ok(None);
+    };
     let mut edit = Draft::new(Body::Edit(Edit { version: V1, body }));
     edit.target = Some(id);
     edit.tags = List::new(tags).unwrap_or_default();

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Answer, Command, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, Ticket, own_space_name};
+use super::{
+    Answer, Command, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, Ticket, own_space_name,
+};
 use crate::{
     authority::{Body, Epoch, FeedEnd, Grant, LinkCut, LinkEnd, Operation, Role, Rule, Subject},
     bytes::List,
@@ -26,20 +28,38 @@ use crate::{
 type Acted = Result<(OpId, Vec<Effect>), CommandRefusal>;
 
 impl Engine {
-    pub(super) fn command<L: Ledger>(&mut self, now: Millis, ticket: Ticket, command: Command, ledger: &L) -> Decided<L> {
+    pub(super) fn command<L: Ledger>(
+        &mut self,
+        now: Millis,
+        ticket: Ticket,
+        command: Command,
+        ledger: &L,
+    ) -> Decided<L> {
         let decided: Done = match command {
-            Command::CreateCommunity { name, domain, parent } => self.create_community(now, name, domain, parent, ledger)?,
+            Command::CreateCommunity { name, domain, parent } => {
+                self.create_community(now, name, domain, parent, ledger)?
+            }
             Command::Write { communities, draft } => self.write_into(now, &communities, &draft, ledger)?,
-            Command::Import { community, bookmarks, dry_run } => self.import(now, community, &bookmarks, dry_run, ledger)?,
-            Command::Invite { community, role, uses, life_ms, only } => self.invite(now, community, role, uses, life_ms, only),
-            Command::EndInvite { community, cert } => self.act(now, community, Role::Core, Body::InviteEnd(cert)).map(done),
+            Command::Import { community, bookmarks, dry_run } => {
+                self.import(now, community, &bookmarks, dry_run, ledger)?
+            }
+            Command::Invite { community, role, uses, life_ms, only } => {
+                self.invite(now, community, role, uses, life_ms, only)
+            }
+            Command::EndInvite { community, cert } => {
+                self.act(now, community, Role::Core, Body::InviteEnd(cert)).map(done)
+            }
             Command::Join(key, text) => self.ask_to_join(now, &key, text),
             Command::CancelJoin(community) => self.cancel_join(community),
-            Command::Rule { community, person, role, reason } => self.rule(now, community, person, role, reason, ledger)?,
+            Command::Rule { community, person, role, reason } => {
+                self.rule(now, community, person, role, reason, ledger)?
+            }
             Command::Leave(community) => self.act(now, community, Role::Peripheral, Body::Leave).map(done),
             Command::Link(community, terms) => self.link(now, community, terms),
             Command::EndLink { community, link } => self.end_link(now, community, link, ledger)?,
-            Command::Relay { item, to, note, summary, tags } => self.relay(now, item, to, (note, summary, &tags), ledger)?,
+            Command::Relay { item, to, note, summary, tags } => {
+                self.relay(now, item, to, (note, summary, &tags), ledger)?
+            }
             Command::Sync => Ok((Answer::Syncing(self.peers.len() as u64), self.round())),
         };
         Ok(match decided {
@@ -63,7 +83,13 @@ impl Engine {
         }
         let mut parents = standing.log.heads();
         parents.truncate(limits::PARENTS);
-        let lamport = parents.iter().filter_map(|p| standing.log.get(*p)).map(|p| p.operation.lamport).max().unwrap_or(0).saturating_add(1);
+        let lamport = parents
+            .iter()
+            .filter_map(|p| standing.log.get(*p))
+            .map(|p| p.operation.lamport)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1);
         let operation = Operation {
             community,
             author: me,
@@ -129,7 +155,12 @@ impl Engine {
     }
 
     /// The genesis, and the first epoch.
-    fn found(&mut self, now: Millis, name: Text<{ limits::COMMUNITY_NAME_BYTES }>, parent: Option<CommunityId>) -> Result<(CommunityId, Vec<Effect>), CommandRefusal> {
+    fn found(
+        &mut self,
+        now: Millis,
+        name: Text<{ limits::COMMUNITY_NAME_BYTES }>,
+        parent: Option<CommunityId>,
+    ) -> Result<(CommunityId, Vec<Effect>), CommandRefusal> {
         let founder = Founder(self.me.record.clone(), self.me.name.clone());
         let community = Community::found(self.random.bytes(), name, founder, &self.me.device, parent, now)?;
         let id = community.id;
@@ -144,7 +175,8 @@ impl Engine {
         let key = EpochKey::new(self.random.bytes());
         let standing = self.standing(community).ok_or(CommandRefusal::NoCommunity)?;
         let info = sealing_info(community, &standing.log.heads());
-        let devices: Vec<_> = standing.state.current().flat_map(|(_, m)| m.devices.iter().map(|d| (d.device, d.kem))).collect();
+        let devices: Vec<_> =
+            standing.state.current().flat_map(|(_, m)| m.devices.iter().map(|d| (d.device, d.kem))).collect();
         let mut sealed = Vec::with_capacity(devices.len());
         for (device, kem) in devices {
             // A device with an unusable key shuts nobody out but itself.
@@ -165,7 +197,15 @@ impl Engine {
         Ok(effects)
     }
 
-    fn invite(&mut self, now: Millis, community: CommunityId, role: Role, uses: u32, life_ms: u64, only: Option<PersonId>) -> Done {
+    fn invite(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        role: Role,
+        uses: u32,
+        life_ms: u64,
+        only: Option<PersonId>,
+    ) -> Done {
         let me = self.me.person();
         let standing = self.standing(community).ok_or(CommandRefusal::NoCommunity)?;
         if standing.is_own_space() {
@@ -176,10 +216,12 @@ impl Engine {
         let hints = self.hints(standing)?;
         let terms = InviteTerms { role, max_uses: uses, only, not_before: now, not_after: now.after(life_ms) };
         let entropy = self.random.bytes();
-        let key = InviteKey::create(community, (me, grant, &self.me.device), &terms, hints, entropy).map_err(|why| match why {
-            crate::encoding::Malformed::Field(why) => CommandRefusal::Field(why),
-            other => CommandRefusal::Unsound(other.into()),
-        })?;
+        let key = InviteKey::create(community, (me, grant, &self.me.device), &terms, hints, entropy).map_err(
+            |why| match why {
+                crate::encoding::Malformed::Field(why) => CommandRefusal::Field(why),
+                other => CommandRefusal::Unsound(other.into()),
+            },
+        )?;
         let id = CertId::from(key.cert.id());
         let keep = Effect::Keep(Keep::Invite(community, key.cert.signed.clone()));
         Ok((Answer::Invite(id, key.to_text()), vec![keep]))
@@ -229,7 +271,11 @@ impl Engine {
             }
         }
         links.truncate(16);
-        let feeds: Vec<FeedEnd> = feeds.into_iter().map(|(device, scope, seq, id)| FeedEnd(device, scope, seq, id)).take(limits::FEEDS).collect();
+        let feeds: Vec<FeedEnd> = feeds
+            .into_iter()
+            .map(|(device, scope, seq, id)| FeedEnd(device, scope, seq, id))
+            .take(limits::FEEDS)
+            .collect();
         Ok(self.rule_with(now, community, person, (role, reason), feeds, links))
     }
 
@@ -279,9 +325,17 @@ impl Engine {
         Ok((Answer::Link(id), effects))
     }
 
-    fn end_link<L: Ledger>(&mut self, now: Millis, community: CommunityId, link: OpId, ledger: &L) -> Result<Done, L::Error> {
+    fn end_link<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        link: OpId,
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
         let Some(standing) = self.standing(community).cloned() else { return Ok(Err(CommandRefusal::NoCommunity)) };
-        let Some(ended) = standing.state.links.iter().find(|l| l.id == link) else { return Ok(Err(CommandRefusal::NotFound)) };
+        let Some(ended) = standing.state.links.iter().find(|l| l.id == link) else {
+            return Ok(Err(CommandRefusal::NotFound));
+        };
         let (from, to) = match ended.terms.direction {
             Direction::Out { .. } => (community, ended.terms.other),
             Direction::In { .. } => (ended.terms.other, community),
@@ -295,17 +349,23 @@ impl Engine {
             }
         }
         cuts.truncate(16);
-        let Ok(cuts) = List::new(cuts) else { return Ok(Err(CommandRefusal::Field("more chains than one ending closes"))) };
+        let Ok(cuts) = List::new(cuts) else {
+            return Ok(Err(CommandRefusal::Field("more chains than one ending closes")));
+        };
         let broker_may = ended.terms.names(self.me.person());
         let need = if broker_may { Role::Member } else { Role::Steward };
-        Ok(self.act(now, community, need, Body::LinkEnd(LinkEnd { link, cuts })).map(|(id, effects)| (Answer::Link(id), effects)))
+        Ok(self
+            .act(now, community, need, Body::LinkEnd(LinkEnd { link, cuts }))
+            .map(|(id, effects)| (Answer::Link(id), effects)))
     }
 
     /// B14: a steward's node confirms those who came by the steward's own invite.
     pub(super) fn confirm_own(&mut self, now: Millis, community: CommunityId) -> Vec<Effect> {
         let me = self.me.person();
         let Some(standing) = self.standing(community) else { return Vec::new() };
-        if standing.state.grant(me, Role::Steward).is_none() || standing.state.device(me, self.me.device.public()).is_none() {
+        if standing.state.grant(me, Role::Steward).is_none()
+            || standing.state.device(me, self.me.device.public()).is_none()
+        {
             return Vec::new();
         }
         let unconfirmed: Vec<PersonId> = standing
@@ -320,7 +380,15 @@ impl Engine {
         for person in unconfirmed {
             // One subject each, with nothing else in it, so that a proof shows nobody else.
             let Ok(subjects) = List::new(vec![Subject::Person(person)]) else { continue };
-            let vouch = Rule { subjects, role: Role::Member, vouch: true, cut: None, feeds: List::none(), links: List::none(), reason: Text::default() };
+            let vouch = Rule {
+                subjects,
+                role: Role::Member,
+                vouch: true,
+                cut: None,
+                feeds: List::none(),
+                links: List::none(),
+                reason: Text::default(),
+            };
             if let Ok((_, acted)) = self.act(now, community, Role::Steward, Body::Rule(vouch)) {
                 effects.extend(acted);
             }

@@ -45,7 +45,8 @@ impl CheckedCarry {
         let envelope = carry.envelope.map(Verified::<Envelope>::check).transpose()?;
         if let Some(envelope) = &envelope {
             let says = &envelope.value;
-            if says.item != item.id || !envelope.signed.signed_only_by(says.device) || carry.bundle != Some(says.proof) {
+            if says.item != item.id || !envelope.signed.signed_only_by(says.device) || carry.bundle != Some(says.proof)
+            {
                 return Err(Unsound::WrongSigner);
             }
         }
@@ -112,7 +113,8 @@ pub enum Fetched {
 pub fn check_response(bytes: &[u8]) -> Result<(Response, Vec<Fetched>), Malformed> {
     Ok(match Response::from_bytes(bytes)? {
         Response::Fetch(set, things) => {
-            let things = things.into_iter().map(|thing| check_fetched(set, thing.into_vec()).unwrap_or_else(Fetched::Refused));
+            let things =
+                things.into_iter().map(|thing| check_fetched(set, thing.into_vec()).unwrap_or_else(Fetched::Refused));
             (Response::Fetch(set, Vec::new()), things.collect())
         }
         plain => (plain, Vec::new()),
@@ -121,8 +123,13 @@ pub fn check_response(bytes: &[u8]) -> Result<(Response, Vec<Fetched>), Malforme
 
 fn check_fetched(set: SetName, bytes: Vec<u8>) -> Result<Fetched, Unsound> {
     Ok(match set {
-        SetName::Operations => Fetched::Operation(Box::new(Verified::check(Signed::from_bytes(&bytes, limits::OPERATION_BYTES.saturating_add(2048))?)?)),
-        SetName::Items | SetName::Envelopes => Fetched::Carry(Box::new(CheckedCarry::check(Carry::from_bytes(&bytes)?)?)),
+        SetName::Operations => Fetched::Operation(Box::new(Verified::check(Signed::from_bytes(
+            &bytes,
+            limits::OPERATION_BYTES.saturating_add(2048),
+        )?)?)),
+        SetName::Items | SetName::Envelopes => {
+            Fetched::Carry(Box::new(CheckedCarry::check(Carry::from_bytes(&bytes)?)?))
+        }
         SetName::Bundles => {
             if bytes.len() > limits::BUNDLE_BYTES {
                 return Err(Malformed::TooLong { most: limits::BUNDLE_BYTES, found: bytes.len() }.into());

@@ -64,23 +64,39 @@ impl Engine {
     }
 
     /// 7.3, asking: the join, sealed to those who know the community.
-    pub(super) fn present_join(&mut self, peer: &PeerName, transcript: &Transcript, community: CommunityId) -> Option<Effect> {
+    pub(super) fn present_join(
+        &mut self,
+        peer: &PeerName,
+        transcript: &Transcript,
+        community: CommunityId,
+    ) -> Option<Effect> {
         if self.peers.get(peer)?.refused.contains(&community) || self.standing(community).is_some() {
             return None;
         }
         let pending = self.pending.get(&community)?;
         let key = InviteKey::from_text(&pending.key).ok()?;
-        let sealed = JoinRequest::seal(transcript, community, key.cert.signed.clone(), pending.join.clone(), &key.secret());
+        let sealed =
+            JoinRequest::seal(transcript, community, key.cert.signed.clone(), pending.join.clone(), &key.secret());
         let request = Request::Join(transcript.join_tag(community), Blob::new(sealed).ok()?);
         Some(self.ask(peer, Question::Join(community), request))
     }
 
     /// I3: a member verifies from its own log, checks its own clock, signs and hands over. Silent
     /// until the invite's signature over this connection holds (7.3).
-    pub(super) fn answer_join<L: Ledger>(&mut self, now: Millis, peer: &PeerName, tag: CommunityTag, sealed: &[u8], ledger: &L) -> Result<(Response, Vec<Effect>), L::Error> {
+    pub(super) fn answer_join<L: Ledger>(
+        &mut self,
+        now: Millis,
+        peer: &PeerName,
+        tag: CommunityTag,
+        sealed: &[u8],
+        ledger: &L,
+    ) -> Result<(Response, Vec<Effect>), L::Error> {
         let silent = (refused("unknown"), Vec::new());
         let Some(transcript) = self.answering(peer) else { return Ok(silent) };
-        let Some(standing) = self.communities.values().find(|s| same_tag(&transcript.join_tag(s.id()), &tag)).cloned() else { return Ok(silent) };
+        let Some(standing) = self.communities.values().find(|s| same_tag(&transcript.join_tag(s.id()), &tag)).cloned()
+        else {
+            return Ok(silent);
+        };
         let community = standing.id();
         let Ok(request) = JoinRequest::open(sealed, &transcript, community) else { return Ok(silent) };
         let Ok(cert) = Verified::<InviteCert>::check(request.cert.clone()) else { return Ok(silent) };
@@ -141,7 +157,13 @@ impl Engine {
         Ok(())
     }
 
-    fn admission(&mut self, standing: &Standing, transcript: &Transcript, join: &CheckedJoin, admit: Option<OpId>) -> Response {
+    fn admission(
+        &mut self,
+        standing: &Standing,
+        transcript: &Transcript,
+        join: &CheckedJoin,
+        admit: Option<OpId>,
+    ) -> Response {
         let (Some(admit), Some(cert)) = (admit, join.person.device(join.device)) else { return refused("unknown") };
         let community = standing.id();
         let mut keys = Vec::new();
@@ -153,17 +175,28 @@ impl Engine {
         }
         let Ok(keys) = List::new(keys) else { return refused("busy") };
         let admission = Admission { genesis: standing.log.community().signed.clone(), admit, keys };
-        Blob::new(transcript.join_key(community).seal(&encode(&admission), &[])).map_or_else(|_| refused("busy"), Response::Join)
+        Blob::new(transcript.join_key(community).seal(&encode(&admission), &[]))
+            .map_or_else(|_| refused("busy"), Response::Join)
     }
 
     /// I4: the genesis must be the one in the pasted key; the log, which is fetched next, must
     /// make our own Admit effective.
-    pub(super) fn admitted<L: Ledger>(&mut self, peer: &PeerName, community: CommunityId, sealed: &[u8], _ledger: &L) -> Decided<L> {
+    pub(super) fn admitted<L: Ledger>(
+        &mut self,
+        peer: &PeerName,
+        community: CommunityId,
+        sealed: &[u8],
+        _ledger: &L,
+    ) -> Decided<L> {
         if !self.pending.contains_key(&community) || self.standing(community).is_some() {
             return Ok(Vec::new());
         }
         let Some(transcript) = self.asking(peer) else { return Ok(Vec::new()) };
-        let opened = transcript.join_key(community).open(sealed, &[]).ok().and_then(|bytes| decode::<Admission>(&bytes, 64 * 1024).ok());
+        let opened = transcript
+            .join_key(community)
+            .open(sealed, &[])
+            .ok()
+            .and_then(|bytes| decode::<Admission>(&bytes, 64 * 1024).ok());
         let checked = opened.and_then(|admission| Some((Community::check(admission.genesis.clone()).ok()?, admission)));
         let Some((founded, admission)) = checked.filter(|(founded, _)| founded.id == community) else {
             return Ok(vec![Effect::Tell(Event::Refused("bad_admission"))]);

@@ -125,13 +125,15 @@ impl Engine {
             for signed in ledger.operations(id)? {
                 if let Ok(operation) = signed.read() {
                     // Checked before it was kept; kept in an order in which parents come first.
-                    let known = standing.log.add(crate::signed::Verified { value: operation, signed }, crate::time::LAST);
+                    let known =
+                        standing.log.add(crate::signed::Verified { value: operation, signed }, crate::time::LAST);
                     debug_assert!(known.is_ok(), "a kept operation passes B1 again: {known:?}");
                 }
             }
             standing.evaluate();
             standing.keys = ledger.epoch_keys(id)?.into_iter().map(|(op, key)| (op, EpochKey::new(key))).collect();
-            standing.book = ledger.addresses(id)?.into_iter().map(|list| (list.peer.as_slice().to_vec(), list)).collect();
+            standing.book =
+                ledger.addresses(id)?.into_iter().map(|list| (list.peer.as_slice().to_vec(), list)).collect();
             for set in SetName::COMPARED {
                 let mut after = None;
                 loop {

@@ -45,7 +45,12 @@ impl Engine {
     ) -> Decided<L> {
         let (community, gossip) = match gossip {
             Ok(gossip) => gossip,
-            Err(why) => return Ok(vec![Effect::Judge { token, verdict: Verdict::Reject }, Effect::Tell(Event::Refused(why.name()))]),
+            Err(why) => {
+                return Ok(vec![
+                    Effect::Judge { token, verdict: Verdict::Reject },
+                    Effect::Tell(Event::Refused(why.name())),
+                ]);
+            }
         };
         let (received, mut effects) = match gossip {
             CheckedGossip::Operation(operation) => {
@@ -71,8 +76,15 @@ impl Engine {
     }
 
     /// Stores an operation by B1, and those that waited for it.
-    pub(super) fn receive_operation(&mut self, now: Millis, community: CommunityId, operation: Verified<Operation>) -> (Received, Vec<Effect>) {
-        let Some(standing) = self.standing_mut(community) else { return (Received::Refused("no_community"), Vec::new()) };
+    pub(super) fn receive_operation(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        operation: Verified<Operation>,
+    ) -> (Received, Vec<Effect>) {
+        let Some(standing) = self.standing_mut(community) else {
+            return (Received::Refused("no_community"), Vec::new());
+        };
         let first = match standing.log.add(operation.clone(), now) {
             Ok(true) => operation,
             Ok(false) => return (Received::Known, Vec::new()),
@@ -81,7 +93,9 @@ impl Engine {
                 return (Received::Early, Vec::new());
             }
             Err(OperationRefusal::TooEarly) => return (Received::Early, Vec::new()),
-            Err(refusal) => return (Received::Refused(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))]),
+            Err(refusal) => {
+                return (Received::Refused(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))]);
+            }
         };
         let mut kept = vec![first];
         // Those that waited: again as long as one of them finds its parents.
@@ -111,7 +125,12 @@ impl Engine {
 
     /// What follows when a log has grown: roles, topics, confirmations, and envelopes that are
     /// judged again.
-    pub(super) fn authority_changed<L: Ledger>(&mut self, now: Millis, community: CommunityId, ledger: &L) -> Decided<L> {
+    pub(super) fn authority_changed<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        ledger: &L,
+    ) -> Decided<L> {
         let me = self.me.person();
         if let Some(standing) = self.standing_mut(community) {
             standing.evaluate();
@@ -149,7 +168,13 @@ impl Engine {
                 if let Some(standing) = self.standing_mut(community) {
                     standing.count_in(SetName::Items, &id.0);
                 }
-                (Received::New, vec![keep_item(community, carry.item.clone(), salted, &says, now), Effect::Tell(Event::Item(community, id))])
+                (
+                    Received::New,
+                    vec![
+                        keep_item(community, carry.item.clone(), salted, &says, now),
+                        Effect::Tell(Event::Item(community, id)),
+                    ],
+                )
             }
             Judged::NeedsTarget => {
                 self.wait_for_target(community, carry);
@@ -173,7 +198,13 @@ impl Engine {
         Ok((received, effects))
     }
 
-    fn judge_item<L: Ledger>(&self, now: Millis, community: CommunityId, carry: &CheckedCarry, ledger: &L) -> Result<Judged, L::Error> {
+    fn judge_item<L: Ledger>(
+        &self,
+        now: Millis,
+        community: CommunityId,
+        carry: &CheckedCarry,
+        ledger: &L,
+    ) -> Result<Judged, L::Error> {
         let header = &carry.item.header;
         if header.community != community {
             return Ok(Judged::Refused("other_community"));
@@ -194,7 +225,13 @@ impl Engine {
     }
 
     /// Edits and tombstones: by the author of the target, and within what the target's kind needs.
-    fn judge_change<L: Ledger>(&self, community: CommunityId, carry: &CheckedCarry, target: Option<&Item>, ledger: &L) -> Result<Judged, L::Error> {
+    fn judge_change<L: Ledger>(
+        &self,
+        community: CommunityId,
+        carry: &CheckedCarry,
+        target: Option<&Item>,
+        ledger: &L,
+    ) -> Result<Judged, L::Error> {
         let Some(target) = target else { return Ok(Judged::NeedsTarget) };
         let header = &carry.item.header;
         if target.header.author != header.author || target.header.community != header.community {
@@ -214,8 +251,16 @@ impl Engine {
     }
 
     /// T4.
-    fn judge_writing<L: Ledger>(&self, community: CommunityId, written: &Item, need: Option<Role>, ledger: &L) -> Result<Judged, L::Error> {
-        let Some(standing) = self.standing(community).map(Arc::as_ref) else { return Ok(Judged::Refused("no_community")) };
+    fn judge_writing<L: Ledger>(
+        &self,
+        community: CommunityId,
+        written: &Item,
+        need: Option<Role>,
+        ledger: &L,
+    ) -> Result<Judged, L::Error> {
+        let Some(standing) = self.standing(community).map(Arc::as_ref) else {
+            return Ok(Judged::Refused("no_community"));
+        };
         let header = &written.header;
         let Some(need) = need else { return Ok(Judged::Refused("bad_field")) };
         let author: (PersonId, _) = (header.author, header.device);

@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING, author::item, input::judged_kind, receive::Received};
+use super::{
+    Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING, author::item,
+    input::judged_kind, receive::Received,
+};
 use crate::{
     authority::{Body as Does, Role},
     bytes::List,
@@ -14,7 +17,10 @@ use crate::{
     item::{Body, Item, SaltedBody, Tag},
     ledger::{KeptEnvelope, Ledger},
     limits,
-    link::{Carry, Crossing, Direction, Inbound, Envelope, Outcome, ProofBundle, Proven, RelayRefusal, bundle_hash, judge_in, judge_out},
+    link::{
+        Carry, Crossing, Direction, Envelope, Inbound, Outcome, ProofBundle, Proven, RelayRefusal, bundle_hash,
+        judge_in, judge_out,
+    },
     person::PersonRecord,
     signed::{Signed, Verified},
     text::Text,
@@ -28,7 +34,14 @@ type Words<'a> = (Text<{ limits::NOTE_BYTES }>, Option<Text<{ limits::SUMMARY_BY
 type Proof = Result<Arc<Proven>, RelayRefusal>;
 
 impl Engine {
-    pub(super) fn relay<L: Ledger>(&mut self, now: Millis, id: ItemId, to: CommunityId, words: Words<'_>, ledger: &L) -> Result<Done, L::Error> {
+    pub(super) fn relay<L: Ledger>(
+        &mut self,
+        now: Millis,
+        id: ItemId,
+        to: CommunityId,
+        words: Words<'_>,
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
         let Some(carried) = item(ledger, id)? else { return Ok(Err(CommandRefusal::NoItem)) };
         let Some(body) = ledger.body(carried.header.body_hash)? else { return Ok(Err(CommandRefusal::NoItem)) };
         let from = carried.header.community;
@@ -52,7 +65,9 @@ impl Engine {
             Err(refusal) => return Ok(Err(refusal.into())),
         };
         let (note, summary, tags) = words;
-        let Some(tags) = words_tags(tags) else { return Ok(Err(CommandRefusal::Field("at most 16 tags of at most 64 bytes"))) };
+        let Some(tags) = words_tags(tags) else {
+            return Ok(Err(CommandRefusal::Field("at most 16 tags of at most 64 bytes")));
+        };
         let Ok(heads) = List::new(entering.heads_for(entering.state.grant(self.me.person(), Role::Member))) else {
             return Ok(Err(CommandRefusal::Field("more heads than an envelope names")));
         };
@@ -80,7 +95,13 @@ impl Engine {
     }
 
     /// What an honest broker asks beyond what its receivers can (8.5, R5).
-    fn before_relay<L: Ledger>(&self, carried: &Item, leaving: &Standing, to: CommunityId, ledger: &L) -> Result<Result<(), RelayRefusal>, L::Error> {
+    fn before_relay<L: Ledger>(
+        &self,
+        carried: &Item,
+        leaving: &Standing,
+        to: CommunityId,
+        ledger: &L,
+    ) -> Result<Result<(), RelayRefusal>, L::Error> {
         if ledger.is_retracted(carried.id, carried.header.author)? {
             return Ok(Err(RelayRefusal::Retracted));
         }
@@ -123,7 +144,15 @@ impl Engine {
     }
 
     /// Judges, signs, keeps and publishes an envelope of our own.
-    fn send_over<L: Ledger>(&mut self, now: Millis, carried: Item, body: SaltedBody, envelope: Envelope, bundle: &ProofBundle, ledger: &L) -> Result<Done, L::Error> {
+    fn send_over<L: Ledger>(
+        &mut self,
+        now: Millis,
+        carried: Item,
+        body: SaltedBody,
+        envelope: Envelope,
+        bundle: &ProofBundle,
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
         let to = envelope.to;
         let proven = match bundle.check() {
             Ok(proven) => proven,
@@ -132,20 +161,36 @@ impl Engine {
         let verified = Verified::seal(envelope, &[&self.me.device]);
         let id = EnvelopeId::from(verified.id());
         let outcome = match self.judge_crossing(&carried, &verified.value, id, &proven, ledger)? {
-            Ok(Outcome::Held(refusal)) | Err(refusal) if !cfg!(feature = "test-bypass") => return Ok(Err(refusal.into())),
+            Ok(Outcome::Held(refusal)) | Err(refusal) if !cfg!(feature = "test-bypass") => {
+                return Ok(Err(refusal.into()));
+            }
             Ok(outcome) => outcome,
             Err(_) => Outcome::Shown,
         };
         let bytes = bundle.to_bytes();
         let mut effects = vec![Effect::Keep(Keep::Bundle(bundle_hash(&bytes), bytes))];
         effects.extend(self.keep_envelope(now, carried.clone(), body.clone(), verified.clone(), outcome, ledger)?);
-        let carry = Carry { version: V1, item: carried.signed, body: Some(body), bundle: Some(verified.value.proof), envelope: Some(verified.signed), person: None };
+        let carry = Carry {
+            version: V1,
+            item: carried.signed,
+            body: Some(body),
+            bundle: Some(verified.value.proof),
+            envelope: Some(verified.signed),
+            person: None,
+        };
         effects.extend(self.publish(to, &Gossip::Carry(Box::new(carry))));
         Ok(Ok((Answer::Relayed(id, outcome), effects)))
     }
 
     /// R1 to R8. An error is final; a held envelope is judged again when the log changes.
-    fn judge_crossing<L: Ledger>(&self, carried: &Item, envelope: &Envelope, id: EnvelopeId, proven: &Proven, ledger: &L) -> Result<Result<Outcome, RelayRefusal>, L::Error> {
+    fn judge_crossing<L: Ledger>(
+        &self,
+        carried: &Item,
+        envelope: &Envelope,
+        id: EnvelopeId,
+        proven: &Proven,
+        ledger: &L,
+    ) -> Result<Result<Outcome, RelayRefusal>, L::Error> {
         let target = match carried.header.target {
             Some(target) => item(ledger, target)?.map(|t| t.header.kind),
             None => None,
@@ -173,7 +218,14 @@ impl Engine {
     }
 
     /// R5 to R8: what depends on what is kept here.
-    fn judge_kept<L: Ledger>(&self, carried: &Item, envelope: &Envelope, id: EnvelopeId, entry: &Inbound, ledger: &L) -> Result<Outcome, L::Error> {
+    fn judge_kept<L: Ledger>(
+        &self,
+        carried: &Item,
+        envelope: &Envelope,
+        id: EnvelopeId,
+        entry: &Inbound,
+        ledger: &L,
+    ) -> Result<Outcome, L::Error> {
         if carried.header.community == envelope.to {
             return Ok(Outcome::Held(RelayRefusal::OnItsPath));
         }
@@ -202,14 +254,22 @@ impl Engine {
     }
 
     /// An item with its envelope, from a peer.
-    pub(super) fn receive_envelope<L: Ledger>(&mut self, now: Millis, community: CommunityId, carry: Box<CheckedCarry>, ledger: &L) -> Result<(Received, Vec<Effect>), L::Error> {
+    pub(super) fn receive_envelope<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        carry: Box<CheckedCarry>,
+        ledger: &L,
+    ) -> Result<(Received, Vec<Effect>), L::Error> {
         let Some(envelope) = &carry.envelope else { return Ok((Received::Early, Vec::new())) };
         if envelope.value.to != community {
             return Ok((Received::Refused("other_community"), Vec::new()));
         }
         match proven(envelope.value.proof, ledger)? {
             Some(proof) => self.receive_proven(now, community, carry, &proof, ledger),
-            None if ledger.holds(community, SetName::Envelopes, EnvelopeId::from(envelope.id()).0)? => Ok((Received::Known, Vec::new())),
+            None if ledger.holds(community, SetName::Envelopes, EnvelopeId::from(envelope.id()).0)? => {
+                Ok((Received::Known, Vec::new()))
+            }
             None => {
                 self.wait_for_bundle(community, envelope.value.proof, carry);
                 Ok((Received::Early, Vec::new()))
@@ -218,17 +278,27 @@ impl Engine {
     }
 
     /// An item with its envelope, whose proof is here.
-    fn receive_proven<L: Ledger>(&mut self, now: Millis, community: CommunityId, carry: Box<CheckedCarry>, proof: &Proof, ledger: &L) -> Result<(Received, Vec<Effect>), L::Error> {
+    fn receive_proven<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        carry: Box<CheckedCarry>,
+        proof: &Proof,
+        ledger: &L,
+    ) -> Result<(Received, Vec<Effect>), L::Error> {
         let Some(envelope) = carry.envelope.clone() else { return Ok((Received::Early, Vec::new())) };
         let id = EnvelopeId::from(envelope.id());
         if ledger.holds(community, SetName::Envelopes, id.0)? {
             return Ok((Received::Known, Vec::new()));
         }
         let due = now.after(limits::FUTURE_MS);
-        let Some((body, _)) = carry.body.clone().filter(|_| envelope.value.ts <= due && carry.item.header.ts <= due) else {
+        let Some((body, _)) = carry.body.clone().filter(|_| envelope.value.ts <= due && carry.item.header.ts <= due)
+        else {
             return Ok((Received::Early, Vec::new()));
         };
-        let Some(standing) = self.standing(community) else { return Ok((Received::Refused("no_community"), Vec::new())) };
+        let Some(standing) = self.standing(community) else {
+            return Ok((Received::Refused("no_community"), Vec::new()));
+        };
         if envelope.value.heads.iter().any(|head| !standing.log.contains(*head)) {
             return Ok((Received::Early, Vec::new()));
         }
@@ -248,7 +318,15 @@ impl Engine {
         }
     }
 
-    fn keep_envelope<L: Ledger>(&mut self, now: Millis, carried: Item, body: SaltedBody, envelope: Verified<Envelope>, outcome: Outcome, ledger: &L) -> Decided<L> {
+    fn keep_envelope<L: Ledger>(
+        &mut self,
+        now: Millis,
+        carried: Item,
+        body: SaltedBody,
+        envelope: Verified<Envelope>,
+        outcome: Outcome,
+        ledger: &L,
+    ) -> Decided<L> {
         let id = EnvelopeId::from(envelope.id());
         let community = envelope.value.to;
         let mut effects = Vec::new();
@@ -266,13 +344,25 @@ impl Engine {
             _ => None,
         };
         let item = carried.id;
-        effects.push(Effect::Keep(Keep::Item { read_in: community, item: Box::new(carried), body, received: now, by: Some(id), address }));
+        effects.push(Effect::Keep(Keep::Item {
+            read_in: community,
+            item: Box::new(carried),
+            body,
+            received: now,
+            by: Some(id),
+            address,
+        }));
         effects.push(Effect::Keep(Keep::Envelope { id, envelope: Box::new(envelope), outcome }));
         effects.push(Effect::Tell(Event::Item(community, item)));
         Ok(effects)
     }
 
-    fn moved_out<L: Ledger>(&self, envelope: &Envelope, id: EnvelopeId, ledger: &L) -> Result<Option<EnvelopeId>, L::Error> {
+    fn moved_out<L: Ledger>(
+        &self,
+        envelope: &Envelope,
+        id: EnvelopeId,
+        ledger: &L,
+    ) -> Result<Option<EnvelopeId>, L::Error> {
         let Some(standing) = self.standing(envelope.to) else { return Ok(None) };
         let Some(link) = standing.state.links.iter().find(|l| l.id == envelope.in_link) else { return Ok(None) };
         let per_day = usize::from(link.terms.per_day);
@@ -284,7 +374,13 @@ impl Engine {
     }
 
     /// A proof that carries waited for.
-    pub(super) fn receive_bundle<L: Ledger>(&mut self, now: Millis, hash: BundleHash, bytes: Vec<u8>, ledger: &L) -> Decided<L> {
+    pub(super) fn receive_bundle<L: Ledger>(
+        &mut self,
+        now: Millis,
+        hash: BundleHash,
+        bytes: Vec<u8>,
+        ledger: &L,
+    ) -> Decided<L> {
         let Some(waiting) = self.waiting_bundles.remove(&hash) else { return Ok(Vec::new()) };
         let Ok(bundle) = ProofBundle::from_bytes(&bytes) else {
             return Ok(vec![Effect::Tell(Event::Refused(RelayRefusal::BadProof.name()))]);
@@ -340,7 +436,14 @@ impl Engine {
         let Ok(envelope) = kept.signed.read::<Envelope>() else { return Ok(None) };
         let Some(carried) = item(ledger, envelope.item)? else { return Ok(None) };
         let body = ledger.body(carried.header.body_hash)?;
-        Ok(Some(Carry { version: V1, item: carried.signed, body, bundle: Some(envelope.proof), envelope: Some(kept.signed), person: None }))
+        Ok(Some(Carry {
+            version: V1,
+            item: carried.signed,
+            body,
+            bundle: Some(envelope.proof),
+            envelope: Some(kept.signed),
+            person: None,
+        }))
     }
 }
 
@@ -363,14 +466,21 @@ fn quota_rank<L: Ledger>(envelope: &Envelope, id: EnvelopeId, ledger: &L) -> Res
     let mut before = 0usize;
     for other in ledger.relayed_on(envelope.in_link, envelope.ts.day())? {
         let Some(kept) = ledger.envelope(other)? else { continue };
-        let earlier = kept.signed.read::<Envelope>().is_ok_and(|other_says| place(&other_says, other) < place(envelope, id));
+        let earlier =
+            kept.signed.read::<Envelope>().is_ok_and(|other_says| place(&other_says, other) < place(envelope, id));
         before = before.saturating_add(usize::from(earlier));
     }
     Ok(before)
 }
 
 /// Whether an envelope is on the chain that ends at `end`: walks back from the end (R7).
-fn on_relay_chain<L: Ledger>(envelope: &Envelope, id: EnvelopeId, last: u32, end: EnvelopeId, ledger: &L) -> Result<bool, L::Error> {
+fn on_relay_chain<L: Ledger>(
+    envelope: &Envelope,
+    id: EnvelopeId,
+    last: u32,
+    end: EnvelopeId,
+    ledger: &L,
+) -> Result<bool, L::Error> {
     if envelope.seq > last {
         return Ok(false);
     }
@@ -395,13 +505,15 @@ fn build_bundle(leaving: &Standing, link: OpId, author: PersonId) -> Result<Proo
     let place = leaving.log.get(link).ok_or(RelayRefusal::NoOutLink)?;
     let Does::Link(terms) = &place.operation.body else { return Err(RelayRefusal::NoOutLink) };
     let Direction::Out { min_author_role } = terms.direction else { return Err(RelayRefusal::NoOutLink) };
-    let grant = leaving.state.ruled_grant(&leaving.log, author, min_author_role).ok_or(RelayRefusal::AuthorNotConfirmed)?;
+    let grant =
+        leaving.state.ruled_grant(&leaving.log, author, min_author_role).ok_or(RelayRefusal::AuthorNotConfirmed)?;
     let mut ids: BTreeSet<OpId> = BTreeSet::from([link]);
     for grant in [place.operation.auth, grant] {
         ids.extend(Engine::grant_path(leaving, grant).ok_or(RelayRefusal::BadProof)?);
     }
     let operations: Vec<Signed> = ids.iter().filter_map(|id| leaving.log.get(*id)).map(|p| p.signed.clone()).collect();
-    let people: BTreeSet<PersonId> = ids.iter().filter_map(|id| leaving.log.get(*id)).map(|p| p.operation.author).chain([author]).collect();
+    let people: BTreeSet<PersonId> =
+        ids.iter().filter_map(|id| leaving.log.get(*id)).map(|p| p.operation.author).chain([author]).collect();
     let community = leaving.log.community();
     let records: Vec<PersonRecord> = people
         .into_iter()

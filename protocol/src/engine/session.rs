@@ -158,7 +158,14 @@ impl Engine {
         Vec::new()
     }
 
-    pub(super) fn answered<L: Ledger>(&mut self, now: Millis, peer: &PeerName, id: u64, response: Result<Response, Malformed>, ledger: &L) -> Decided<L> {
+    pub(super) fn answered<L: Ledger>(
+        &mut self,
+        now: Millis,
+        peer: &PeerName,
+        id: u64,
+        response: Result<Response, Malformed>,
+        ledger: &L,
+    ) -> Decided<L> {
         let Some(question) = self.question_of(peer, id) else { return Ok(Vec::new()) };
         let Ok(response) = response else {
             let mut effects = self.unanswered(peer, id);
@@ -172,7 +179,9 @@ impl Engine {
             (Question::Hello, Response::Hello(nonce)) => self.show_tags(peer, &nonce.0),
             (Question::Tags, Response::Tags(tags)) => self.match_tags(peer, &tags),
             (Question::Prove(community), Response::Prove(proof)) => self.proven(peer, community, proof.as_slice()),
-            (Question::Join(community), Response::Join(admission)) => self.admitted(peer, community, admission.as_slice(), ledger)?,
+            (Question::Join(community), Response::Join(admission)) => {
+                self.admitted(peer, community, admission.as_slice(), ledger)?
+            }
             (Question::Join(community), Response::Refused(name)) => {
                 if let Some(state) = self.peers.get_mut(peer) {
                     state.refused.insert(community);
@@ -287,7 +296,14 @@ impl Engine {
     }
 
     /// Answers a peer.
-    pub(super) fn asked<L: Ledger>(&mut self, now: Millis, peer: &PeerName, token: u64, request: Result<Request, Malformed>, ledger: &L) -> Decided<L> {
+    pub(super) fn asked<L: Ledger>(
+        &mut self,
+        now: Millis,
+        peer: &PeerName,
+        token: u64,
+        request: Result<Request, Malformed>,
+        ledger: &L,
+    ) -> Decided<L> {
         let mut effects = Vec::new();
         let response = match request {
             Err(why) => {
@@ -355,7 +371,8 @@ impl Engine {
         let unknown = (refused("unknown"), None);
         let Some(transcript) = self.answering(peer) else { return unknown };
         let found = self.communities.values().find_map(|standing| {
-            let key = standing.recent_keys().into_iter().find(|key| same_tag(&transcript.tag(key, Speaker::Asker), &tag))?;
+            let key =
+                standing.recent_keys().into_iter().find(|key| same_tag(&transcript.tag(key, Speaker::Asker), &tag))?;
             let proof = Proof::open(sealed, &transcript, standing.id(), key, Speaker::Asker).ok()?;
             is_current(standing, &proof).then(|| (standing.id(), key.clone(), proof.person))
         });
@@ -377,7 +394,13 @@ impl Engine {
         own.chain(others).take(limits::ADDRESS_LISTS).collect()
     }
 
-    pub(super) fn addresses_asked(&mut self, peer: &PeerName, token: u64, tag: CommunityTag, lists: Vec<AddressList>) -> Vec<Effect> {
+    pub(super) fn addresses_asked(
+        &mut self,
+        peer: &PeerName,
+        token: u64,
+        tag: CommunityTag,
+        lists: Vec<AddressList>,
+    ) -> Vec<Effect> {
         let Some(community) = self.served(peer, &tag) else {
             return vec![Effect::Respond { token, response: refused("unknown") }];
         };

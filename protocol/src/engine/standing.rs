@@ -41,7 +41,8 @@ pub struct Standing {
 impl Standing {
     pub(super) fn new(community: Community, me: PersonId) -> Standing {
         // Nobody else can found a community in my name, so nobody's `mine` passes for my own.
-        let own = community.genesis.name.as_str() == own_space_name() && matches!(&*community.founders, [only] if only.id == me);
+        let own = community.genesis.name.as_str() == own_space_name()
+            && matches!(&*community.founders, [only] if only.id == me);
         let log = Log::new(community);
         let state = evaluate(&log);
         Standing {
@@ -87,7 +88,10 @@ impl Standing {
         if epochs.is_empty() {
             return self.keys.iter().collect();
         }
-        epochs.iter().filter_map(|e| self.keys.get_key_value(&e.id).filter(|(_, key)| key.commit() == e.commit)).collect()
+        epochs
+            .iter()
+            .filter_map(|e| self.keys.get_key_value(&e.id).filter(|(_, key)| key.commit() == e.commit))
+            .collect()
     }
 
     /// The key to write under.

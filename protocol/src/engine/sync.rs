@@ -6,7 +6,11 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Decided, Effect, Engine, Event, Fetched, Keep, PeerName, receive::Received, session::{Question, refused}};
+use super::{
+    Decided, Effect, Engine, Event, Fetched, Keep, PeerName,
+    receive::Received,
+    session::{Question, refused},
+};
 use crate::{
     bytes::Blob,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId},
@@ -74,8 +78,10 @@ impl Engine {
 
     /// Asks what a comparison needs next.
     fn next_question_of_pull(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
-        let fingerprints: Vec<Fingerprint> =
-            SetName::COMPARED.iter().map(|set| self.standing(community).map(|s| s.fingerprint(*set)).unwrap_or_default()).collect();
+        let fingerprints: Vec<Fingerprint> = SetName::COMPARED
+            .iter()
+            .map(|set| self.standing(community).map(|s| s.fingerprint(*set)).unwrap_or_default())
+            .collect();
         let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
         let Some(tag) = state.tag_for(community) else { return Vec::new() };
         let Some(pull) = state.pulls.get_mut(&community) else { return Vec::new() };
@@ -97,12 +103,21 @@ impl Engine {
     }
 
     /// An answer to a comparison's question.
-    pub(super) fn pulled<L: Ledger>(&mut self, now: Millis, peer: &PeerName, community: CommunityId, response: Response, ledger: &L) -> Decided<L> {
+    pub(super) fn pulled<L: Ledger>(
+        &mut self,
+        now: Millis,
+        peer: &PeerName,
+        community: CommunityId,
+        response: Response,
+        ledger: &L,
+    ) -> Decided<L> {
         let mut effects = Vec::new();
         match response {
             Response::Ids(theirs, ids, more) => {
                 let Some(ours) = self.standing(community).cloned() else { return Ok(effects) };
-                let Some(set) = self.peers.get(peer).and_then(|p| p.pulls.get(&community)).map(|p| p.set) else { return Ok(effects) };
+                let Some(set) = self.peers.get(peer).and_then(|p| p.pulls.get(&community)).map(|p| p.set) else {
+                    return Ok(effects);
+                };
                 let mut wanted = VecDeque::new();
                 let equal = ours.fingerprint(set) == theirs;
                 for id in ids.iter().filter(|_| !equal) {
@@ -110,7 +125,9 @@ impl Engine {
                         wanted.push_back(*id);
                     }
                 }
-                let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else { return Ok(effects) };
+                let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
+                    return Ok(effects);
+                };
                 // Ids come in rising order, or a peer could keep us turning pages for ever.
                 let forward = ids.first().is_none_or(|first| pull.after.is_none_or(|after| *first > after));
                 pull.listed = equal || !more || ids.is_empty() || !forward;
@@ -132,7 +149,9 @@ impl Engine {
 
     /// The last of a fetch has come.
     fn fetched<L: Ledger>(&mut self, now: Millis, peer: &PeerName, community: CommunityId, ledger: &L) -> Decided<L> {
-        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else { return Ok(Vec::new()) };
+        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
+            return Ok(Vec::new());
+        };
         // What did not fit is asked for again, as long as something came.
         let left = std::mem::take(&mut pull.asked);
         if left.len() < pull.asked_for {
@@ -176,7 +195,14 @@ impl Engine {
     }
 
     /// One thing of a fetch.
-    pub(super) fn arrived<L: Ledger>(&mut self, now: Millis, peer: &PeerName, id: u64, thing: Fetched, ledger: &L) -> Decided<L> {
+    pub(super) fn arrived<L: Ledger>(
+        &mut self,
+        now: Millis,
+        peer: &PeerName,
+        id: u64,
+        thing: Fetched,
+        ledger: &L,
+    ) -> Decided<L> {
         let Some(Question::Pull(community)) = self.question_of(peer, id) else { return Ok(Vec::new()) };
         let (name, received, effects) = match thing {
             Fetched::Operation(operation) => {
@@ -188,7 +214,8 @@ impl Engine {
                 let name = carry.envelope_id().map_or(carry.id().0, |id| id.0);
                 let bundle = carry.envelope.as_ref().map(|e| e.value.proof);
                 let (received, effects) = self.receive_carry(now, community, carry, ledger)?;
-                if let Some(bundle) = bundle.filter(|b| received == Received::Early && self.waiting_bundles.contains_key(b))
+                if let Some(bundle) =
+                    bundle.filter(|b| received == Received::Early && self.waiting_bundles.contains_key(b))
                     && let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community))
                 {
                     pull.bundles.insert(bundle);
@@ -236,14 +263,26 @@ impl Engine {
     }
 
     /// Sends what is asked for and here, as far as it fits.
-    pub(super) fn answer_fetch<L: Ledger>(&self, community: CommunityId, set: SetName, ids: &[AnyId], ledger: &L) -> Result<Response, L::Error> {
+    pub(super) fn answer_fetch<L: Ledger>(
+        &self,
+        community: CommunityId,
+        set: SetName,
+        ids: &[AnyId],
+        ledger: &L,
+    ) -> Result<Response, L::Error> {
         let mut things = Vec::new();
         let mut room = FETCHED_BYTES;
         for id in ids {
             let bytes = match set {
-                SetName::Operations => self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes()),
-                SetName::Items if ledger.holds(community, set, *id)? => self.plain_carry(ItemId(*id), ledger)?.map(|c| c.to_bytes()),
-                SetName::Envelopes if ledger.holds(community, set, *id)? => self.relayed_carry(EnvelopeId(*id), ledger)?.map(|c| c.to_bytes()),
+                SetName::Operations => {
+                    self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes())
+                }
+                SetName::Items if ledger.holds(community, set, *id)? => {
+                    self.plain_carry(ItemId(*id), ledger)?.map(|c| c.to_bytes())
+                }
+                SetName::Envelopes if ledger.holds(community, set, *id)? => {
+                    self.relayed_carry(EnvelopeId(*id), ledger)?.map(|c| c.to_bytes())
+                }
                 SetName::Bundles => ledger.bundle(BundleHash(*id))?,
                 SetName::Blobs => ledger.blob(*id)?,
                 SetName::Items | SetName::Envelopes => None,

@@ -149,7 +149,8 @@ impl Body {
             Kind::REPLY => Body::Reply(decode(bytes, limit)?),
             Kind::BOOKMARK => {
                 let bookmark: Bookmark = decode(bytes, limit)?;
-                crate::url::check(bookmark.url.as_str()).map_err(|_| Malformed::Field("an address that bookmarks do not take"))?;
+                crate::url::check(bookmark.url.as_str())
+                    .map_err(|_| Malformed::Field("an address that bookmarks do not take"))?;
                 Body::Bookmark(bookmark)
             }
             Kind::EDIT => Body::Edit(decode(bytes, limit)?),

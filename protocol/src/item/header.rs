@@ -165,7 +165,9 @@ impl Item {
     pub fn body(&self, salted: &SaltedBody) -> Result<Body, Malformed> {
         let bytes = salted.as_slice();
         let body = bytes.get(16..).ok_or(Malformed::Truncated)?;
-        if BodyHash::from(hash(Context::BODY, bytes)) != self.header.body_hash || u32::try_from(body.len()) != Ok(self.header.body_len) {
+        if BodyHash::from(hash(Context::BODY, bytes)) != self.header.body_hash
+            || u32::try_from(body.len()) != Ok(self.header.body_len)
+        {
             return Err(Malformed::Field("the body is not the one that the header names"));
         }
         Body::read(self.header.kind, body)

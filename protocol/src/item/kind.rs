@@ -94,7 +94,17 @@ impl Kind {
     pub fn is_listed(self) -> bool {
         !matches!(
             self,
-            Kind::REPLY | Kind::PROFILE | Kind::EDIT | Kind::TOMBSTONE | Kind::CHARTER | Kind::LABEL | Kind::RECALL | Kind::ENDORSEMENT | Kind::ACCEPTANCE | Kind::ATTENDANCE | Kind::VERIFICATION
+            Kind::REPLY
+                | Kind::PROFILE
+                | Kind::EDIT
+                | Kind::TOMBSTONE
+                | Kind::CHARTER
+                | Kind::LABEL
+                | Kind::RECALL
+                | Kind::ENDORSEMENT
+                | Kind::ACCEPTANCE
+                | Kind::ATTENDANCE
+                | Kind::VERIFICATION
         ) && Kind::KNOWN.iter().any(|(kind, _)| *kind == self)
     }
 }

@@ -96,7 +96,8 @@ pub struct Carry {
 
 impl Carry {
     /// Most bytes of a carry.
-    pub const LIMIT: usize = limits::BODY_BYTES + limits::HEADER_BYTES + limits::ENVELOPE_BYTES + limits::PERSON_BYTES + 1024;
+    pub const LIMIT: usize =
+        limits::BODY_BYTES + limits::HEADER_BYTES + limits::ENVELOPE_BYTES + limits::PERSON_BYTES + 1024;
 
     /// An item of the community that it is read in.
     #[must_use]

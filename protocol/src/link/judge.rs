@@ -84,10 +84,14 @@ pub fn judge_in(log: &Log, state: &State, heads: &[OpId], crossing: &Crossing<'_
     let link = state.link_at(log, crossing.in_link, heads).ok_or(RelayRefusal::NoInLink)?;
     let Direction::In { quarantine } = link.terms.direction else { return Err(RelayRefusal::NoInLink) };
     judge_terms(&link.terms, crossing, crossing.from)?;
-    let lowered = state.may_carry(log, (crossing.broker, crossing.device), heads).map_err(|_| RelayRefusal::BrokerNoMember)?;
+    let lowered =
+        state.may_carry(log, (crossing.broker, crossing.device), heads).map_err(|_| RelayRefusal::BrokerNoMember)?;
     let mut cuts = Vec::new();
     for links in lowered {
-        let cut = links.iter().find(|cut| cut.0 == crossing.in_link && cut.1 == crossing.device).ok_or(RelayRefusal::AfterCut)?;
+        let cut = links
+            .iter()
+            .find(|cut| cut.0 == crossing.in_link && cut.1 == crossing.device)
+            .ok_or(RelayRefusal::AfterCut)?;
         cuts.push((cut.2, cut.3));
     }
     for end in &link.ends {

@@ -88,12 +88,17 @@ impl ProofBundle {
             let op = Verified::<Operation>::check(signed.clone()).map_err(|_| RelayRefusal::BadProof)?;
             let id = OpId::from(op.id());
             let certified = |device: PublicKey| {
-                persons.get(&op.value.author).and_then(|p| p.device(device)).is_some_and(|c| c.caps.include(Caps::OPERATIONS))
+                persons
+                    .get(&op.value.author)
+                    .and_then(|p| p.device(device))
+                    .is_some_and(|c| c.caps.include(Caps::OPERATIONS))
             };
             let sound = op.value.community == community.id
                 && match op.value.auth {
                     Grant::Root => root_signed(&op.signed, &founders, &persons, community.genesis.threshold),
-                    Grant::Founder(_) | Grant::Op(_) => op.signed.signed_only_by(op.value.device) && certified(op.value.device),
+                    Grant::Founder(_) | Grant::Op(_) => {
+                        op.signed.signed_only_by(op.value.device) && certified(op.value.device)
+                    }
                 };
             if !sound {
                 return Err(RelayRefusal::BadProof);
@@ -112,7 +117,8 @@ pub fn bundle_hash(bytes: &[u8]) -> BundleHash {
 
 fn root_signed(signed: &Signed, founders: &[PersonId], persons: &BTreeMap<PersonId, Person>, threshold: u8) -> bool {
     let may_sign = |person: &Person, key| person.device(key).is_some_and(|cert| cert.caps.include(Caps::OPERATIONS));
-    let signs = |founder: &&PersonId| persons.get(founder).is_some_and(|p| signed.signatures.iter().any(|s| may_sign(p, s.0)));
+    let signs =
+        |founder: &&PersonId| persons.get(founder).is_some_and(|p| signed.signatures.iter().any(|s| may_sign(p, s.0)));
     let signers = founders.iter().filter(signs).count();
     signers >= usize::from(threshold)
 }
@@ -162,7 +168,9 @@ impl Proven {
             Grant::Founder(number) => self.founders.get(usize::from(number)) == Some(&person),
             Grant::Op(id) => self.operations.get(&id).is_some_and(|op| match &op.body {
                 Body::Rule(rule) => {
-                    names(rule, person) && rule.role >= role && self.holds(op.author, op.auth, Role::Steward, depth.saturating_add(1))
+                    names(rule, person)
+                        && rule.role >= role
+                        && self.holds(op.author, op.auth, Role::Steward, depth.saturating_add(1))
                 }
                 _ => false,
             }),

@@ -1,6 +1,10 @@
 //! The terms of a link: what one community consents to (8.1).
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::{Error as _, SeqAccess, Visitor}, ser::SerializeTuple as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, SeqAccess, Visitor},
+    ser::SerializeTuple as _,
+};
 
 use crate::{
     authority::Role,
@@ -85,7 +89,8 @@ impl LinkTerms {
     /// Whether an item with these tags is within the link's tags.
     #[must_use]
     pub fn allows_tags(&self, tags: &[Text<{ limits::TAG_BYTES }>]) -> bool {
-        self.tags.is_empty() || tags.iter().any(|tag| self.tags.iter().any(|named| tag_matches(named.as_str(), tag.as_str())))
+        self.tags.is_empty()
+            || tags.iter().any(|tag| self.tags.iter().any(|named| tag_matches(named.as_str(), tag.as_str())))
     }
 
     /// Whether the link names this broker.
@@ -161,12 +166,18 @@ impl<'de> Deserialize<'de> for LinkTerms {
                     1 => false,
                     _ => return Err(A::Error::custom("no such direction")),
                 };
-                let (other, brokers, kinds, tags) = (next(&mut seq)?, next(&mut seq)?, next(&mut seq)?, next(&mut seq)?);
+                let (other, brokers, kinds, tags) =
+                    (next(&mut seq)?, next(&mut seq)?, next(&mut seq)?, next(&mut seq)?);
                 let min_author_role = if out { next(&mut seq)? } else { Role::None };
                 let (max_hops, per_day, replies_only) = (next(&mut seq)?, next(&mut seq)?, next(&mut seq)?);
-                let direction = if out { Direction::Out { min_author_role } } else { Direction::In { quarantine: next(&mut seq)? } };
+                let direction = if out {
+                    Direction::Out { min_author_role }
+                } else {
+                    Direction::In { quarantine: next(&mut seq)? }
+                };
                 let not_after = next(&mut seq)?;
-                let terms = LinkTerms { direction, other, brokers, kinds, tags, max_hops, per_day, replies_only, not_after };
+                let terms =
+                    LinkTerms { direction, other, brokers, kinds, tags, max_hops, per_day, replies_only, not_after };
                 terms.check().map_err(A::Error::custom)?;
                 Ok(terms)
             }

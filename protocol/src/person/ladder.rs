@@ -77,12 +77,7 @@ impl Ladder {
         let nonce = hash(Context::ID_NONCE, self.entropy.as_slice());
         let nonce = Bytes::try_from(nonce.get(..16).unwrap_or_default()).expect("16 of 32 bytes");
         let commitments = (0..8).map(|index| Bytes(commitment(self.key(index).public()))).collect();
-        Inception {
-            version: V1,
-            mark: IdMark,
-            nonce,
-            commitments: List::new(commitments).expect("eight commitments"),
-        }
+        Inception { version: V1, mark: IdMark, nonce, commitments: List::new(commitments).expect("eight commitments") }
     }
 
     /// The person's id.
@@ -93,7 +88,14 @@ impl Ladder {
 
     /// Certifies a device under rung `index`.
     #[must_use]
-    pub fn certify(&self, index: u8, device: PublicKey, kem: Bytes<32>, caps: Caps, ts: Millis) -> Verified<DeviceCert> {
+    pub fn certify(
+        &self,
+        index: u8,
+        device: PublicKey,
+        kem: Bytes<32>,
+        caps: Caps,
+        ts: Millis,
+    ) -> Verified<DeviceCert> {
         let cert = DeviceCert { version: V1, person: self.person(), index, device, kem, caps, ts };
         Verified::seal(cert, &[&self.key(index)])
     }
@@ -105,7 +107,8 @@ impl Ladder {
     #[must_use]
     pub fn record(&self, device: PublicKey, kem: Bytes<32>, ts: Millis) -> PersonRecord {
         let reveal = Reveal::seal(self.person(), 0, &self.key(0));
-        let recovery = self.certify(0, self.recovery_device().public(), self.recovery_sealing().public(), Caps::NONE, ts);
+        let recovery =
+            self.certify(0, self.recovery_device().public(), self.recovery_sealing().public(), Caps::NONE, ts);
         let device = self.certify(0, device, kem, Caps::ALL, ts);
         PersonRecord {
             inception: self.inception(),
@@ -153,7 +156,8 @@ mod tests {
         let mut record = ladder.record(device.public(), Bytes([2; 32]), Millis(5));
         let person = record.check().unwrap();
         assert!(person.device(device.public()).is_some());
-        let forged = Ladder::new([8; 32]).certify(0, SecretKey::new(&[3; 32]).public(), Bytes([2; 32]), Caps::ALL, Millis(5));
+        let forged =
+            Ladder::new([8; 32]).certify(0, SecretKey::new(&[3; 32]).public(), Bytes([2; 32]), Caps::ALL, Millis(5));
         record.devices = List::new(vec![forged.signed]).unwrap();
         assert!(record.check().is_err());
     }

@@ -85,7 +85,10 @@ impl<'a> Pen<'a> {
     #[must_use]
     pub fn take_in(&self, newcomer: &Actor, role: Role) -> Verified<Operation> {
         let join = Subject::Join(newcomer.knock(self.log.id()));
-        self.sign(Body::Rule(Rule { subjects: List::new(vec![join]).expect("one subject"), ..rule_on(&[newcomer.person()], role) }))
+        self.sign(Body::Rule(Rule {
+            subjects: List::new(vec![join]).expect("one subject"),
+            ..rule_on(&[newcomer.person()], role)
+        }))
     }
 
     /// Confirms members (B14).
@@ -122,7 +125,13 @@ impl<'a> Pen<'a> {
     /// nothing.
     #[must_use]
     pub fn keys(&self, index: u8, change: impl FnOnce(&mut Keys)) -> Verified<Operation> {
-        let mut keys = Keys { reveals: List::none(), devices: List::none(), revoked: List::none(), cut: None, feeds: List::none() };
+        let mut keys = Keys {
+            reveals: List::none(),
+            devices: List::none(),
+            revoked: List::none(),
+            cut: None,
+            feeds: List::none(),
+        };
         change(&mut keys);
         let key = self.actor.ladder.key(index);
         let operation = Operation { device: key.public(), ..self.draft(Body::Keys(keys)) };

@@ -69,11 +69,7 @@ pub(super) const TRACKING: [&str; 27] = [
 /// The normal form of an http or https address.
 pub(super) fn web(url: &Url) -> String {
     let query = url.query().map(|query| {
-        let kept: Vec<String> = query
-            .split('&')
-            .map(unescaped)
-            .filter(|parameter| !is_tracking(parameter))
-            .collect();
+        let kept: Vec<String> = query.split('&').map(unescaped).filter(|parameter| !is_tracking(parameter)).collect();
         kept.join("&")
     });
     let host = url.host_str().unwrap_or_default();
@@ -100,10 +96,7 @@ pub(super) fn mailto(url: &Url) -> String {
         .collect();
     let mailboxes = mailboxes.join(",").replace(' ', "%20");
     let query = url.query().map(unescaped).filter(|query| !query.is_empty());
-    format!(
-        "mailto:{mailboxes}{}",
-        query.map(|q| format!("?{q}")).unwrap_or_default()
-    )
+    format!("mailto:{mailboxes}{}", query.map(|q| format!("?{q}")).unwrap_or_default())
 }
 
 /// The normal form of a magnet address.
@@ -113,19 +106,8 @@ pub(super) fn magnet(url: &Url) -> String {
             let topic = unescaped(topic);
             let is_hash = topic
                 .split_at_checked("urn:btih:".len())
-                .is_some_and(|(urn, _)| {
-                    ["urn:btih:", "urn:btmh:"]
-                        .iter()
-                        .any(|known| urn.eq_ignore_ascii_case(known))
-                });
-            format!(
-                "{name}={}",
-                if is_hash {
-                    topic.to_ascii_lowercase()
-                } else {
-                    topic
-                }
-            )
+                .is_some_and(|(urn, _)| ["urn:btih:", "urn:btmh:"].iter().any(|known| urn.eq_ignore_ascii_case(known)));
+            format!("{name}={}", if is_hash { topic.to_ascii_lowercase() } else { topic })
         })
         .collect();
     format!("magnet:?{}", topics.join("&"))
@@ -138,14 +120,11 @@ pub(super) fn mailboxes(url: &Url) -> impl Iterator<Item = &str> {
 
 /// The exact topics of a magnet address: `xt`, and `xt.1`, `xt.2` ... where there are several.
 pub(super) fn topics(url: &Url) -> impl Iterator<Item = (&str, &str)> {
-    url.query()
-        .unwrap_or_default()
-        .split('&')
-        .filter_map(|parameter| {
-            let (name, topic) = parameter.split_once('=')?;
-            let is_topic = name == "xt" || name.strip_prefix("xt.").is_some_and(|n| !n.is_empty());
-            (is_topic && !topic.is_empty()).then_some((name, topic))
-        })
+    url.query().unwrap_or_default().split('&').filter_map(|parameter| {
+        let (name, topic) = parameter.split_once('=')?;
+        let is_topic = name == "xt" || name.strip_prefix("xt.").is_some_and(|n| !n.is_empty());
+        (is_topic && !topic.is_empty()).then_some((name, topic))
+    })
 }
 
 fn assemble(url: &Url, host: &str, port: Option<u16>, query: Option<String>) -> String {
@@ -160,10 +139,7 @@ fn assemble(url: &Url, host: &str, port: Option<u16>, query: Option<String>) -> 
         address.push('?');
         address.push_str(&query);
     }
-    if let Some(fragment) = url
-        .fragment()
-        .filter(|fragment| fragment.starts_with(['!', '/']))
-    {
+    if let Some(fragment) = url.fragment().filter(|fragment| fragment.starts_with(['!', '/'])) {
         address.push('#');
         address.push_str(&unescaped(fragment));
     }
@@ -172,11 +148,7 @@ fn assemble(url: &Url, host: &str, port: Option<u16>, query: Option<String>) -> 
 
 /// Whether this parameter says who follows a link rather than where it leads.
 fn is_tracking(parameter: &str) -> bool {
-    let name = parameter
-        .split('=')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+    let name = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
     name.starts_with("utm_") || TRACKING.binary_search(&name.as_str()).is_ok()
 }
 

@@ -1,10 +1,6 @@
 //! What is taken, what is refused and by which name, and which addresses meet.
 
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![allow(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::panic)]
 
 use std::io::Write as _;
 use std::path::Path;
@@ -23,10 +19,8 @@ fn normal(address: &str) -> String {
 
 #[test]
 fn every_case_of_the_shared_list_is_judged_as_it_says() {
-    let shared = std::env::var_os("HEARTH_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"),
-        Into::into,
-    );
+    let shared = std::env::var_os("HEARTH_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), Into::into);
     let path = shared.join("vectors/own/bookmark_url_cases.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         let _ = writeln!(std::io::stderr(), "skipped: {} is not here", path.display());
@@ -93,21 +87,13 @@ fn an_address_may_be_as_long_as_the_bound_and_no_longer() {
     let long = |bytes: usize| format!("https://example.org/{}", "a".repeat(bytes - 20));
     assert_eq!(check(&long(URL_BYTES - 1)), Ok(()));
     assert_eq!(check(&long(URL_BYTES)), Ok(()));
-    assert_eq!(
-        check(&long(URL_BYTES + 1)),
-        Err(AddressRefusal::TooLong {
-            bytes: URL_BYTES + 1
-        })
-    );
+    assert_eq!(check(&long(URL_BYTES + 1)), Err(AddressRefusal::TooLong { bytes: URL_BYTES + 1 }));
 }
 
 #[test]
 fn a_host_of_another_script_is_refused_with_the_form_that_is_taken() {
-    let refused =
-        check("http://ex\u{430}mple.org:8080/").expect_err("a cyrillic letter stands in the host");
-    let AddressRefusal::HostNotAscii { punycode } = refused else {
-        panic!("{refused:?}")
-    };
+    let refused = check("http://ex\u{430}mple.org:8080/").expect_err("a cyrillic letter stands in the host");
+    let AddressRefusal::HostNotAscii { punycode } = refused else { panic!("{refused:?}") };
     assert_eq!(punycode, "xn--exmple-4nf.org");
     assert_eq!(check(&format!("http://{punycode}:8080/")), Ok(()));
     assert_eq!(check("https://example.org/b\u{fc}cher?q=\u{4e66}"), Ok(()));
@@ -139,24 +125,12 @@ fn addresses_of_one_resource_meet() {
         ("http://example.org:80/", "http://example.org"),
         ("http://0x7f.1/", "http://127.0.0.1/"),
         ("https://example.org/a/./b/../c", "https://example.org/a/c"),
-        (
-            "https://example.org/%7ecomdog/%e4",
-            "https://example.org/~comdog/%E4",
-        ),
+        ("https://example.org/%7ecomdog/%e4", "https://example.org/~comdog/%E4"),
         ("https://example.org/a?", "https://example.org/a"),
-        (
-            "https://example.org/a?utm_source=x&UTM_Medium=y",
-            "https://example.org/a",
-        ),
-        (
-            "https://example.org/a?b=1&fbclid=x&a=2",
-            "https://example.org/a?b=1&a=2",
-        ),
+        ("https://example.org/a?utm_source=x&UTM_Medium=y", "https://example.org/a"),
+        ("https://example.org/a?b=1&fbclid=x&a=2", "https://example.org/a?b=1&a=2"),
         ("https://example.org/a#part", "https://example.org/a"),
-        (
-            "https://example.org/a#:~:text=word",
-            "https://example.org/a",
-        ),
+        ("https://example.org/a#:~:text=word", "https://example.org/a"),
         ("gemini://Example.org:1965", "gemini://example.org/"),
         (
             "magnet:?dn=x&xt=urn:btih:C12FE1C06BBA254A9DC9F519B335AA7C1367A88A&tr=y",
@@ -175,24 +149,15 @@ fn addresses_of_two_resources_stay_apart() {
         ("https://example.org/a", "https://example.org/a/"),
         ("https://example.org/a", "https://example.org/A"),
         ("https://example.org/a%2Fb", "https://example.org/a/b"),
-        (
-            "https://example.org/?a=1&b=2",
-            "https://example.org/?b=2&a=1",
-        ),
+        ("https://example.org/?a=1&b=2", "https://example.org/?b=2&a=1"),
         ("https://example.org/?ref=a", "https://example.org/"),
         ("https://example.org/#!/a", "https://example.org/"),
         ("https://example.org/#/a", "https://example.org/#/b"),
         ("https://example.org:8080/", "https://example.org/"),
-        (
-            "gemini://example.org/?utm_source=a",
-            "gemini://example.org/",
-        ),
+        ("gemini://example.org/?utm_source=a", "gemini://example.org/"),
         ("gemini://example.org:443/", "gemini://example.org/"),
         ("mailto:Alice@example.org", "mailto:alice@example.org"),
-        (
-            "mailto:alice@example.org?subject=a",
-            "mailto:alice@example.org",
-        ),
+        ("mailto:alice@example.org?subject=a", "mailto:alice@example.org"),
         ("magnet:?xt=urn:btih:00", "magnet:?xt=urn:btih:01"),
     ] {
         assert_ne!(normal(one), normal(other), "{one} and {other}");
@@ -201,30 +166,18 @@ fn addresses_of_two_resources_stay_apart() {
 
 #[test]
 fn a_broken_escape_leaves_its_part_as_it_is() {
-    assert_eq!(
-        normal("https://example.org/%2%45/%7E"),
-        "https://example.org/%2%45/%7E"
-    );
+    assert_eq!(normal("https://example.org/%2%45/%7E"), "https://example.org/%2%45/%7E");
     assert_eq!(normal("https://example.org/%+1"), "https://example.org/%+1");
-    assert_eq!(
-        normal("https://example.org/%7E?100%&utm_id=1&%61=b"),
-        "https://example.org/~?100%&a=b"
-    );
+    assert_eq!(normal("https://example.org/%7E?100%&utm_id=1&%61=b"), "https://example.org/~?100%&a=b");
 }
 
 #[test]
 fn every_tracking_parameter_is_found() {
     assert!(rules::TRACKING.is_sorted());
     for name in rules::TRACKING {
-        assert_eq!(
-            normal(&format!("https://example.org/?{name}=1&a")),
-            "https://example.org/?a"
-        );
+        assert_eq!(normal(&format!("https://example.org/?{name}=1&a")), "https://example.org/?a");
     }
-    assert_eq!(
-        normal("https://example.org/?_ga=1&yclid=2&li_fat_id=3&x=4"),
-        "https://example.org/?x=4"
-    );
+    assert_eq!(normal("https://example.org/?_ga=1&yclid=2&li_fat_id=3&x=4"), "https://example.org/?x=4");
 }
 
 proptest! {

@@ -120,9 +120,13 @@ fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
+/// From the environment, in either notation; else from the clock.
 fn seed() -> u64 {
     match env::var("SEED") {
-        Ok(seed) => seed.parse().expect("SEED is a number"),
+        Ok(seed) => match seed.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).expect("SEED is a number"),
+            None => seed.parse().expect("SEED is a number"),
+        },
         Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs()),
     }
 }
@@ -147,13 +151,13 @@ fn no_mutant_of_anything_signed_is_accepted() {
     let passed: Vec<&String> = tallies.iter().flat_map(|tally| &tally.passed).collect();
     let counted: u64 = tallies.iter().map(|tally| tally.mutants).sum();
     tell(&format!(
-        "SEED={seed}: {counted} mutants of {} samples in {:.1?}, {} passed; refused: {refused:?}",
+        "SEED={seed:#x}: {counted} mutants of {} samples in {:.1?}, {} passed; refused: {refused:?}",
         samples.len(),
         start.elapsed(),
         passed.len()
     ));
     assert_eq!(counted, MUTANTS);
-    assert!(passed.is_empty(), "SEED={seed}: {passed:?}");
+    assert!(passed.is_empty(), "SEED={seed:#x}: {passed:?}");
     for kind in mutant::HOW {
         assert!(tallies.iter().any(|tally| tally.kinds.contains_key(kind)), "no mutant was made by `{kind}`");
     }

@@ -10,10 +10,7 @@ async fn a_dial_of_dead_addresses_is_reported_once_with_each_address() {
     let mut alice = Node::new(1, &[]).await;
     let dead = dead().await;
     for peer in [None, Some(peer_of(&[2; 32]))] {
-        alice.order(Order::Dial {
-            peer,
-            addresses: dead.to_vec(),
-        });
+        alice.order(Order::Dial { peer, addresses: dead.to_vec() });
         let why = alice.dial_failed().await;
         for address in &dead {
             assert!(why.contains(address), "{why}");
@@ -35,10 +32,7 @@ async fn one_good_address_among_dead_ones_is_enough() {
             let address = text.parse().expect("an address");
             addresses::without_peer(&address).to_string()
         }));
-        alice.order(Order::Dial {
-            peer: (number == 1).then(|| bob.peer()),
-            addresses,
-        });
+        alice.order(Order::Dial { peer: (number == 1).then(|| bob.peer()), addresses });
         assert_eq!(alice.dialed().await, bob.peer());
     }
 }
@@ -75,11 +69,8 @@ async fn a_node_that_dials_itself_is_told_so() {
     let wildcards = ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"];
     let mut alice = Node::new(1, &wildcards).await;
     let all = alice.listening.clone();
-    let mut orders = vec![
-        (Some(alice.peer()), all.clone()),
-        (Some(alice.peer()), dead().await.to_vec()),
-        (None, all.clone()),
-    ];
+    let mut orders =
+        vec![(Some(alice.peer()), all.clone()), (Some(alice.peer()), dead().await.to_vec()), (None, all.clone())];
     let on_loopback = all.iter().filter(|text| text.contains("/127.0.0.1/"));
     for text in on_loopback {
         let address = addresses::without_peer(&text.parse().expect("an address")).to_string();
@@ -103,10 +94,7 @@ async fn another_peer_behind_an_address_is_not_taken_for_the_one_that_was_meant(
     let mut bob = Node::new(2, &[TCP]).await;
     let mut alice = Node::new(1, &[]).await;
     let address = addresses::without_peer(&bob.listening[0].parse().expect("an address"));
-    alice.order(Order::Dial {
-        peer: Some(peer_of(&[9; 32])),
-        addresses: vec![address.to_string()],
-    });
+    alice.order(Order::Dial { peer: Some(peer_of(&[9; 32])), addresses: vec![address.to_string()] });
     let why = alice.dial_failed().await;
     assert!(why.contains(&peer_text(&bob.peer())), "{why}");
     alice.dial(&bob);
@@ -128,16 +116,9 @@ async fn both_dial(listen: &str) {
             let rest = node.so_far().await;
             assert!(rest.is_empty(), "{rest:?}");
         }
-        alice.order(Order::Request {
-            peer: bob.peer(),
-            id: 1,
-            frame: b"?".to_vec(),
-        });
+        alice.order(Order::Request { peer: bob.peer(), id: 1, frame: b"?".to_vec() });
         let (token, _) = bob.requested().await;
-        bob.order(Order::Respond {
-            token,
-            frame: b"!".to_vec(),
-        });
+        bob.order(Order::Respond { token, frame: b"!".to_vec() });
         assert_eq!(alice.answer(1).await.as_deref(), Ok(&b"!"[..]));
 
         alice.order(Order::Disconnect { peer: bob.peer() });

@@ -14,18 +14,11 @@ use libp2p::request_response::{Event, Message, OutboundFailure};
 async fn exchange(listen: &str) {
     let (mut alice, mut bob) = pair(listen).await;
     let request = vec![1; limits::REQUEST];
-    alice.order(Order::Request {
-        peer: bob.peer(),
-        id: 7,
-        frame: request.clone(),
-    });
+    alice.order(Order::Request { peer: bob.peer(), id: 7, frame: request.clone() });
     let (token, frame) = bob.requested().await;
     assert!(frame == request);
     let response = vec![2; limits::RESPONSE];
-    bob.order(Order::Respond {
-        token,
-        frame: response.clone(),
-    });
+    bob.order(Order::Respond { token, frame: response.clone() });
     assert!(alice.answer(7).await == Ok(response));
 }
 
@@ -43,11 +36,7 @@ async fn the_longest_request_and_response_pass_over_quic() {
 async fn a_request_over_the_limit_or_empty_fails_before_it_is_sent() {
     let (mut alice, mut bob) = pair(TCP).await;
     for (id, bytes) in [(1, 0), (2, limits::REQUEST + 1)] {
-        alice.order(Order::Request {
-            peer: bob.peer(),
-            id,
-            frame: vec![0; bytes],
-        });
+        alice.order(Order::Request { peer: bob.peer(), id, frame: vec![0; bytes] });
         let why = alice.answer(id).await.expect_err("refused");
         assert!(why.contains("frame"), "{why}");
     }
@@ -57,10 +46,7 @@ async fn a_request_over_the_limit_or_empty_fails_before_it_is_sent() {
 
 /// Somebody who keeps to no limit.
 async fn lawless(to: &mut Node) -> Swarm<Exchange> {
-    let frames = Frames {
-        request: usize::MAX,
-        response: usize::MAX,
-    };
+    let frames = Frames { request: usize::MAX, response: usize::MAX };
     eve(behaviour::exchange(frames), to).await
 }
 
@@ -70,8 +56,7 @@ async fn a_request_over_the_limit_is_refused_by_the_peer_that_gets_it() {
     let mut bob = Node::new(2, &[TCP]).await;
     let mut eve = lawless(&mut bob).await;
     let to = libp2p::PeerId::from_bytes(&bob.peer()).expect("a peer");
-    eve.behaviour_mut()
-        .send_request(&to, vec![0; limits::REQUEST + 1]);
+    eve.behaviour_mut().send_request(&to, vec![0; limits::REQUEST + 1]);
     let refused = async {
         loop {
             if let SwarmEvent::Behaviour(event) = eve.select_next_some().await {
@@ -80,16 +65,7 @@ async fn a_request_over_the_limit_is_refused_by_the_peer_that_gets_it() {
         }
     };
     let event = timeout(PATIENCE, refused).await.expect("refused in time");
-    assert!(
-        matches!(
-            event,
-            Event::OutboundFailure {
-                error: OutboundFailure::Io(_),
-                ..
-            }
-        ),
-        "{event:?}"
-    );
+    assert!(matches!(event, Event::OutboundFailure { error: OutboundFailure::Io(_), .. }), "{event:?}");
     let reports = bob.so_far().await;
     assert!(reports.is_empty(), "{reports:?}");
 }
@@ -99,22 +75,14 @@ async fn a_request_over_the_limit_is_refused_by_the_peer_that_gets_it() {
 async fn an_answer_over_the_limit_fails_the_request() {
     let mut bob = Node::new(2, &[TCP]).await;
     let mut eve = lawless(&mut bob).await;
-    bob.order(Order::Request {
-        peer: eve.local_peer_id().to_bytes(),
-        id: 3,
-        frame: b"?".to_vec(),
-    });
+    bob.order(Order::Request { peer: eve.local_peer_id().to_bytes(), id: 3, frame: b"?".to_vec() });
     let answering = async {
         loop {
-            if let SwarmEvent::Behaviour(Event::Message {
-                message: Message::Request { channel, .. },
-                ..
-            }) = eve.select_next_some().await
+            if let SwarmEvent::Behaviour(Event::Message { message: Message::Request { channel, .. }, .. }) =
+                eve.select_next_some().await
             {
                 let long = vec![0; limits::RESPONSE + 1];
-                eve.behaviour_mut()
-                    .send_response(channel, long)
-                    .expect("bob waits");
+                eve.behaviour_mut().send_response(channel, long).expect("bob waits");
             }
         }
     };
@@ -130,21 +98,11 @@ async fn a_request_that_is_withheld_or_answered_out_of_bounds_fails_at_once() {
     let (mut alice, mut bob) = pair(TCP).await;
     let refusals: [fn(u64) -> Order; 3] = [
         |token| Order::Withhold { token },
-        |token| Order::Respond {
-            token,
-            frame: Vec::new(),
-        },
-        |token| Order::Respond {
-            token,
-            frame: vec![0; limits::RESPONSE + 1],
-        },
+        |token| Order::Respond { token, frame: Vec::new() },
+        |token| Order::Respond { token, frame: vec![0; limits::RESPONSE + 1] },
     ];
     for (id, refusal) in (1..).zip(refusals) {
-        alice.order(Order::Request {
-            peer: bob.peer(),
-            id,
-            frame: b"?".to_vec(),
-        });
+        alice.order(Order::Request { peer: bob.peer(), id, frame: b"?".to_vec() });
         let (token, _) = bob.requested().await;
         bob.order(refusal(token));
         // Not only once its time is over.
@@ -157,11 +115,7 @@ async fn a_request_that_is_withheld_or_answered_out_of_bounds_fails_at_once() {
 async fn a_request_to_a_peer_that_is_not_connected_fails() {
     let mut alice = Node::new(1, &[]).await;
     for peer in [peer_of(&[2; 32]), b"no peer".to_vec()] {
-        alice.order(Order::Request {
-            peer,
-            id: 1,
-            frame: b"?".to_vec(),
-        });
+        alice.order(Order::Request { peer, id: 1, frame: b"?".to_vec() });
         let why = alice.answer(1).await.expect_err("nobody there");
         assert_eq!(why, "the peer is not connected");
     }
@@ -170,11 +124,7 @@ async fn a_request_to_a_peer_that_is_not_connected_fails() {
 #[tokio::test]
 async fn a_driver_that_reads_nothing_still_has_its_orders_taken_up_to_a_bound() {
     let mut alice = Node::new(1, &[]).await;
-    let fail = |id| Order::Request {
-        peer: peer_of(&[2; 32]),
-        id,
-        frame: b"?".to_vec(),
-    };
+    let fail = |id| Order::Request { peer: peer_of(&[2; 32]), id, frame: b"?".to_vec() };
     // Reports in the driver's reach, reports held back, and orders that are not taken any more.
     let room = limits::REPORTS + limits::REPORTS_HELD_BACK + limits::ORDERS;
     let room = u64::try_from(room).expect("small");

@@ -8,32 +8,22 @@ use crate::network::{Dropped, Verdict, limits};
 /// Subscribes both and returns once gossip passes from `from` to `to`.
 async fn share(topic: &str, from: &Node, to: &mut Node) {
     for node in [from, &*to] {
-        node.order(Order::Subscribe {
-            topic: topic.to_owned(),
-        });
+        node.order(Order::Subscribe { topic: topic.to_owned() });
     }
     // Nothing reports a subscription, so it is tried until it works.
     let mut tries: u64 = 0;
     let arrived = async {
         loop {
             tries += 1;
-            from.order(Order::Publish {
-                topic: topic.to_owned(),
-                data: format!("hello {tries}").into_bytes(),
-            });
+            from.order(Order::Publish { topic: topic.to_owned(), data: format!("hello {tries}").into_bytes() });
             let pause = Duration::from_millis(50);
             if let Ok((token, ..)) = timeout(pause, to.gossip()).await {
-                to.order(Order::Judge {
-                    token,
-                    verdict: Verdict::Ignore,
-                });
+                to.order(Order::Judge { token, verdict: Verdict::Ignore });
                 return;
             }
         }
     };
-    timeout(PATIENCE, arrived)
-        .await
-        .expect("subscribed in time");
+    timeout(PATIENCE, arrived).await.expect("subscribed in time");
 }
 
 async fn gossip_of(node: &mut Node, wanted: &[u8]) -> u64 {
@@ -42,10 +32,7 @@ async fn gossip_of(node: &mut Node, wanted: &[u8]) -> u64 {
         if data == wanted {
             return token;
         }
-        node.order(Order::Judge {
-            token,
-            verdict: Verdict::Ignore,
-        });
+        node.order(Order::Judge { token, verdict: Verdict::Ignore });
     }
 }
 
@@ -71,25 +58,16 @@ async fn passed_on_only_if_accepted(listen: &str) {
     ];
     let mut tokens = Vec::new();
     for (data, _) in verdicts {
-        alice.order(Order::Publish {
-            topic: "t".to_owned(),
-            data: data.to_vec(),
-        });
+        alice.order(Order::Publish { topic: "t".to_owned(), data: data.to_vec() });
         tokens.push(gossip_of(&mut bob, data).await);
     }
     // All verdicts but one, the good one last: what comes to carol comes in this order.
     for place in [0, 1, 3] {
-        bob.order(Order::Judge {
-            token: tokens[place],
-            verdict: verdicts[place].1,
-        });
+        bob.order(Order::Judge { token: tokens[place], verdict: verdicts[place].1 });
     }
     let (_, topic, data) = carol.gossip().await;
     assert_eq!((topic.as_str(), &data[..]), ("t", &b"allowed"[..]));
-    bob.order(Order::Judge {
-        token: tokens[2],
-        verdict: verdicts[2].1,
-    });
+    bob.order(Order::Judge { token: tokens[2], verdict: verdicts[2].1 });
     let (_, _, data) = carol.gossip().await;
     assert_eq!(data, b"not yet");
     let rest = carol.so_far().await;
@@ -113,22 +91,13 @@ async fn the_longest_gossip_arrives_also_when_much_of_it_comes_at_once() {
     share(&topic, &alice, &mut bob).await;
     let count: u8 = 100;
     for number in 0..count {
-        alice.order(Order::Publish {
-            topic: topic.clone(),
-            data: vec![number; limits::GOSSIP_DATA],
-        });
-        alice.order(Order::Publish {
-            topic: topic.clone(),
-            data: vec![number; limits::GOSSIP_DATA + 1],
-        });
+        alice.order(Order::Publish { topic: topic.clone(), data: vec![number; limits::GOSSIP_DATA] });
+        alice.order(Order::Publish { topic: topic.clone(), data: vec![number; limits::GOSSIP_DATA + 1] });
     }
     let mut next = 0;
     while next < count {
         let (token, _, data) = bob.gossip().await;
-        bob.order(Order::Judge {
-            token,
-            verdict: Verdict::Accept,
-        });
+        bob.order(Order::Judge { token, verdict: Verdict::Accept });
         if data.len() < 100 {
             continue;
         }
@@ -148,10 +117,7 @@ async fn gossip_without_a_verdict_is_dropped_and_counted_beyond_the_bound() {
     for number in 0..limits::GOSSIP_UNJUDGED + more {
         let data = format!("gossip {number}");
         // One at a time, so that alice's queue is never full.
-        alice.order(Order::Publish {
-            topic: "t".to_owned(),
-            data: data.clone().into_bytes(),
-        });
+        alice.order(Order::Publish { topic: "t".to_owned(), data: data.clone().into_bytes() });
         if number < limits::GOSSIP_UNJUDGED {
             let (_, _, arrived) = bob.gossip().await;
             assert_eq!(arrived, data.into_bytes());

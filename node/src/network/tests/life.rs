@@ -37,53 +37,28 @@ async fn an_address_in_use_is_named() {
     let of_nodes: Vec<String> = node.listening.iter().map(without_peer).collect();
 
     for taken in [tcp, quic].into_iter().chain(of_nodes) {
-        let refused = start(Settings {
-            secret: [2; 32],
-            listen: vec![TCP.to_owned(), taken.clone()],
-        })
-        .await
-        .expect_err("in use");
-        assert!(
-            matches!(&refused, NetworkError::AddressInUse { address } if *address == taken),
-            "{refused:?}"
-        );
+        let refused =
+            start(Settings { secret: [2; 32], listen: vec![TCP.to_owned(), taken.clone()] }).await.expect_err("in use");
+        assert!(matches!(&refused, NetworkError::AddressInUse { address } if *address == taken), "{refused:?}");
         assert!(refused.to_string().contains(&taken), "{refused}");
     }
 }
 
 #[tokio::test]
 async fn an_address_that_cannot_be_listened_on_is_named() {
-    for wrong in [
-        "/ip4/192.0.2.1/tcp/0",
-        "/ip4/192.0.2.1/udp/0/quic-v1",
-        "/dns4/example.org/tcp/1",
-        "garden",
-    ] {
-        let refused = start(Settings {
-            secret: [1; 32],
-            listen: vec![wrong.to_owned()],
-        })
-        .await
-        .expect_err("refused");
+    for wrong in ["/ip4/192.0.2.1/tcp/0", "/ip4/192.0.2.1/udp/0/quic-v1", "/dns4/example.org/tcp/1", "garden"] {
+        let refused = start(Settings { secret: [1; 32], listen: vec![wrong.to_owned()] }).await.expect_err("refused");
         assert!(refused.to_string().contains(wrong), "{refused}");
     }
     let many = vec![TCP.to_owned(); limits::LISTEN_ADDRESSES + 1];
-    let refused = start(Settings {
-        secret: [1; 32],
-        listen: many,
-    })
-    .await
-    .expect_err("refused");
+    let refused = start(Settings { secret: [1; 32], listen: many }).await.expect_err("refused");
     assert!(matches!(refused, NetworkError::TooManyAddresses { .. }));
 }
 
 // alice ── bob
 async fn goodbye(listen: &'static str) {
     let mut bob = Node::new(2, &[listen]).await;
-    let alice_dials = Order::Dial {
-        peer: None,
-        addresses: bob.listening.clone(),
-    };
+    let alice_dials = Order::Dial { peer: None, addresses: bob.listening.clone() };
     let (seen, is_seen) = oneshot::channel();
     // A runtime of her own, which ends with her as a process would.
     let alice = std::thread::spawn(move || {
@@ -98,18 +73,14 @@ async fn goodbye(listen: &'static str) {
             alice.order(alice_dials);
             alice.dialed().await;
             // The dialling end is done with the handshake a moment earlier.
-            timeout(PATIENCE, is_seen)
-                .await
-                .expect("in time")
-                .expect("seen");
+            timeout(PATIENCE, is_seen).await.expect("in time").expect("seen");
             let stop = alice.handle.stop();
             timeout(PATIENCE, stop).await.expect("stopped");
             let stopped = alice.handle.try_order(Order::Stop);
             assert_eq!(stopped, Err(OrderError::Ended));
         });
     });
-    bob.wait(|report| matches!(report, Report::Connected { .. }).then_some(()))
-        .await;
+    bob.wait(|report| matches!(report, Report::Connected { .. }).then_some(())).await;
     seen.send(()).expect("alice waits");
     let gone = bob.wait(|report| match report {
         Report::Disconnected { peer } => Some(peer),
@@ -135,10 +106,7 @@ async fn a_network_that_stops_says_goodbye_over_quic() {
 async fn a_network_whose_handles_are_dropped_ends() {
     let alice = Node::new(1, &[TCP]).await;
     drop(alice.handle);
-    timeout(PATIENCE, alice.task)
-        .await
-        .expect("ended")
-        .expect("no panic");
+    timeout(PATIENCE, alice.task).await.expect("ended").expect("no panic");
     drop(alice.reports);
 }
 
@@ -146,10 +114,7 @@ async fn a_network_whose_handles_are_dropped_ends() {
 async fn a_network_whose_reports_nobody_wants_ends() {
     let alice = Node::new(1, &[TCP]).await;
     drop(alice.reports);
-    timeout(PATIENCE, alice.task)
-        .await
-        .expect("ended")
-        .expect("no panic");
+    timeout(PATIENCE, alice.task).await.expect("ended").expect("no panic");
 }
 
 #[tokio::test]

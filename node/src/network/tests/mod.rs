@@ -18,9 +18,7 @@ use libp2p::{
 };
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 
-use super::{
-    Network, NetworkHandle, Order, Report, Settings, addresses, peer_of, start, transport,
-};
+use super::{Network, NetworkHandle, Order, Report, Settings, addresses, peer_of, start, transport};
 
 /// Longer than any honest step on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -38,23 +36,11 @@ struct Node {
 
 impl Node {
     async fn new(number: u8, listen: &[&str]) -> Self {
-        let Network {
-            handle,
-            reports,
-            listening,
-            task,
-        } = start(Settings {
-            secret: [number; 32],
-            listen: listen.iter().map(|text| (*text).to_owned()).collect(),
-        })
-        .await
-        .expect("started");
-        Self {
-            handle,
-            reports,
-            listening,
-            task,
-        }
+        let Network { handle, reports, listening, task } =
+            start(Settings { secret: [number; 32], listen: listen.iter().map(|text| (*text).to_owned()).collect() })
+                .await
+                .expect("started");
+        Self { handle, reports, listening, task }
     }
 
     fn peer(&self) -> Vec<u8> {
@@ -66,10 +52,7 @@ impl Node {
     }
 
     fn dial(&self, other: &Node) {
-        self.order(Order::Dial {
-            peer: Some(other.peer()),
-            addresses: other.listening.clone(),
-        });
+        self.order(Order::Dial { peer: Some(other.peer()), addresses: other.listening.clone() });
     }
 
     /// The next report that `wanted` makes something of; others are skipped.
@@ -106,11 +89,7 @@ impl Node {
     async fn connected(&mut self, other: &Node) -> (String, bool) {
         let other = other.peer();
         self.wait(|report| match report {
-            Report::Connected {
-                peer,
-                address,
-                dialed,
-            } if peer == other => Some((address, dialed)),
+            Report::Connected { peer, address, dialed } if peer == other => Some((address, dialed)),
             _ => None,
         })
         .await
@@ -136,9 +115,7 @@ impl Node {
 
     async fn gossip(&mut self) -> (u64, String, Vec<u8>) {
         self.wait(|report| match report {
-            Report::Gossip {
-                token, topic, data, ..
-            } => Some((token, topic, data)),
+            Report::Gossip { token, topic, data, .. } => Some((token, topic, data)),
             _ => None,
         })
         .await
@@ -146,11 +123,7 @@ impl Node {
 
     /// Everything reported so far, up to the failure of a request that is bound to fail.
     async fn so_far(&mut self) -> Vec<Report> {
-        self.order(Order::Request {
-            peer: self.peer(),
-            id: u64::MAX,
-            frame: b"to nobody".to_vec(),
-        });
+        self.order(Order::Request { peer: self.peer(), id: u64::MAX, frame: b"to nobody".to_vec() });
         let mut seen = Vec::new();
         self.wait(|report| match report {
             Report::Failed { id: u64::MAX, .. } => Some(()),
@@ -193,14 +166,9 @@ async fn eve<B: NetworkBehaviour>(behaviour: B, to: &mut Node) -> Swarm<B> {
     let mut swarm = transport::swarm(addresses::keypair([66; 32]), behaviour).expect("a swarm");
     let address: Multiaddr = to.listening[0].parse().expect("an address");
     swarm.dial(address).expect("dialling");
-    let established = async {
-        while !matches!(
-            swarm.select_next_some().await,
-            SwarmEvent::ConnectionEstablished { .. }
-        ) {}
-    };
+    let established =
+        async { while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionEstablished { .. }) {} };
     timeout(PATIENCE, established).await.expect("connected");
-    to.wait(|report| matches!(report, Report::Connected { .. }).then_some(()))
-        .await;
+    to.wait(|report| matches!(report, Report::Connected { .. }).then_some(())).await;
     swarm
 }

@@ -10,17 +10,13 @@ use libp2p::identify;
 #[tokio::test]
 async fn identify_says_nothing_but_what_every_node_says() {
     let mut bob = Node::new(2, &[TCP]).await;
-    bob.order(Order::Subscribe {
-        topic: "t".to_owned(),
-    });
+    bob.order(Order::Subscribe { topic: "t".to_owned() });
     let key = addresses::keypair([66; 32]).public();
     let asking = identify::Behaviour::new(identify::Config::new("/eve".to_owned(), key));
     let mut eve = eve(asking, &mut bob).await;
     let told = async {
         loop {
-            if let SwarmEvent::Behaviour(identify::Event::Received { info, .. }) =
-                eve.select_next_some().await
-            {
+            if let SwarmEvent::Behaviour(identify::Event::Received { info, .. }) = eve.select_next_some().await {
                 return info;
             }
         }
@@ -34,11 +30,6 @@ async fn identify_says_nothing_but_what_every_node_says() {
     // gossipsub falls silent towards a peer that does not speak it, sooner or later.
     protocols.retain(|protocol| !protocol.starts_with("/meshsub/1."));
     protocols.sort_unstable();
-    let same_for_all = [
-        "/hearth/0/exchange",
-        "/ipfs/id/1.0.0",
-        "/ipfs/id/push/1.0.0",
-        "/ipfs/ping/1.0.0",
-    ];
+    let same_for_all = ["/hearth/0/exchange", "/ipfs/id/1.0.0", "/ipfs/id/push/1.0.0", "/ipfs/ping/1.0.0"];
     assert_eq!(protocols, same_for_all);
 }

@@ -2,10 +2,11 @@
 
 use super::said;
 use crate::{
-    authority::{Body, Grant, Log, Role, evaluate},
+    authority::{Body, Grant, Log, Operation, Role, evaluate},
     bytes::List,
     epoch::Scope,
     id::{CertId, OpId},
+    signed::Verified,
     testing::{Actor, Dice, FIRST, NOW, Scene, alice, bob, carol, dave, eve, ferry, found, rule_on},
 };
 
@@ -30,7 +31,12 @@ fn garden() -> Garden {
 #[test]
 fn an_admission_needs_an_admitter_who_is_a_member() {
     // B10 (1): a role that still suffices lets it stand, a lower one does not.
-    for (left, role) in [(Role::Core, Role::Member), (Role::Member, Role::Member), (Role::Peripheral, Role::None), (Role::None, Role::None)] {
+    for (left, role) in [
+        (Role::Core, Role::Member),
+        (Role::Member, Role::Member),
+        (Role::Peripheral, Role::None),
+        (Role::None, Role::None),
+    ] {
         let mut g = garden();
         let invite = carol().invite(g.scene.log.id(), g.carol, 1, 1);
         g.scene.add(g.scene.pen(bob(), g.bob).admit(&invite, eve()));
@@ -54,7 +60,11 @@ fn open_invites_end_with_the_role_of_their_inviter_and_with_their_device() {
     let mut g = garden();
     let invite = carol().invite(g.scene.log.id(), g.carol, 5, 1);
     let before = g.scene.add(g.scene.pen(dave(), g.dave).admit(&invite, eve()));
-    let lost = g.scene.pen(carol(), g.carol).on(&[before]).keys(0, |keys| keys.revoked = List::new(vec![carol().device.public()]).unwrap());
+    let lost = g
+        .scene
+        .pen(carol(), g.carol)
+        .on(&[before])
+        .keys(0, |keys| keys.revoked = List::new(vec![carol().device.public()]).unwrap());
     g.scene.add(lost);
     g.scene.add(g.scene.pen(dave(), g.dave).on(&g.heads).admit(&invite, &Actor::numbered(1)));
     g.scene.add(g.scene.pen(dave(), g.dave).admit(&invite, ferry()));
@@ -128,7 +138,7 @@ fn those_who_admit_each_other_and_admit_twice_do_not_make_the_rules_wait_for_the
     for _ in 0..10 {
         let mut operations: Vec<_> = g.scene.log.operations().cloned().collect();
         dice.shuffle(&mut operations);
-        let operations = operations.into_iter().map(|place| crate::signed::Verified { value: place.operation, signed: place.signed });
+        let operations = operations.into_iter().map(|place| Verified { value: place.operation, signed: place.signed });
         let mut log = Log::new(g.scene.log.community().clone());
         super::histories::arrive(&mut log, operations.collect());
         assert_eq!(said(&log, &evaluate(&log)), expected);
@@ -197,7 +207,8 @@ fn a_seal_changes_no_role_and_closes_the_time_before_the_leave() {
 #[test]
 fn a_policy_is_the_least_of_what_nothing_later_has_replaced() {
     // B13
-    let founded = found("garden", &[alice()], |genesis| genesis.policy = List::new(vec![(1, 3), (2, 1)]).unwrap()).unwrap();
+    let founded =
+        found("garden", &[alice()], |genesis| genesis.policy = List::new(vec![(1, 3), (2, 1)]).unwrap()).unwrap();
     let mut scene = Scene { log: Log::new(founded) };
     let value = |scene: &Scene| scene.state().policy.get(&1).copied();
     assert_eq!(value(&scene), Some(3));
@@ -240,44 +251,72 @@ fn a_confirmation_holds_without_admitter_and_inviter_and_lowers_nobody() {
     assert_eq!(g.scene.role(eve()), Role::None);
 }
 
+/// What somebody signs next.
+type Change = fn(&Garden) -> Verified<Operation>;
+
 /// Whether each epoch so far is adequate, in the order of their lamport numbers and ids.
 fn adequate(scene: &Scene, epochs: &[OpId]) -> Vec<bool> {
     let state = scene.state();
-    epochs.iter().map(|id| state.epochs.iter().find(|epoch| epoch.id == *id).is_some_and(|epoch| epoch.adequate)).collect()
+    epochs
+        .iter()
+        .map(|id| state.epochs.iter().find(|epoch| epoch.id == *id).is_some_and(|epoch| epoch.adequate))
+        .collect()
 }
 
 #[test]
 fn an_epoch_is_adequate_when_it_knows_of_all_who_may_no_longer_read() {
     // E3: removals, demotions, leaves and lost devices, each for the scopes that it concerns.
-    let cases: [(&str, fn(&Garden) -> crate::signed::Verified<crate::authority::Operation>, [bool; 2]); 9] = [
+    let cases: [(&str, Change, [bool; 2]); 9] = [
         ("a removal", |g| g.scene.pen(alice(), FIRST).rule(dave(), Role::None), [false, false]),
         ("a demotion", |g| g.scene.pen(alice(), FIRST).rule(carol(), Role::Peripheral), [true, false]),
-        ("a demotion among those who read all", |g| g.scene.pen(alice(), FIRST).rule(carol(), Role::Member), [true, true]),
+        (
+            "a demotion among those who read all",
+            |g| g.scene.pen(alice(), FIRST).rule(carol(), Role::Member),
+            [true, true],
+        ),
         ("a leave", |g| g.scene.pen(dave(), g.dave).leave(), [false, false]),
         ("a newcomer", |g| g.scene.pen(alice(), FIRST).take_in(eve(), Role::Peripheral), [true, true]),
         ("a ruling that bears on nothing", |g| g.scene.pen(bob(), g.bob).rule(alice(), Role::None), [true, true]),
-        ("a lost device", |g| {
-            let lost = List::new(vec![dave().device.public()]).unwrap();
-            g.scene.pen(dave(), g.dave).keys(0, |keys| keys.revoked = lost)
-        }, [false, false]),
-        ("a device that was never there", |g| {
-            let lost = List::new(vec![dave().at_device(9).device.public()]).unwrap();
-            g.scene.pen(dave(), g.dave).keys(0, |keys| keys.revoked = lost)
-        }, [true, true]),
-        ("a rung that drops the rung below", |g| {
-            g.scene.pen(dave(), g.dave).keys(1, |keys| {
-                keys.reveals = List::new(vec![dave().reveal(1)]).unwrap();
-                keys.cut = Some(List::new(vec![g.scene.genesis()]).unwrap());
-            })
-        }, [false, false]),
+        (
+            "a lost device",
+            |g| {
+                let lost = List::new(vec![dave().device.public()]).unwrap();
+                g.scene.pen(dave(), g.dave).keys(0, |keys| keys.revoked = lost)
+            },
+            [false, false],
+        ),
+        (
+            "a device that was never there",
+            |g| {
+                let lost = List::new(vec![dave().at_device(9).device.public()]).unwrap();
+                g.scene.pen(dave(), g.dave).keys(0, |keys| keys.revoked = lost)
+            },
+            [true, true],
+        ),
+        (
+            "a rung that drops the rung below",
+            |g| {
+                g.scene.pen(dave(), g.dave).keys(1, |keys| {
+                    keys.reveals = List::new(vec![dave().reveal(1)]).unwrap();
+                    keys.cut = Some(List::new(vec![g.scene.genesis()]).unwrap());
+                })
+            },
+            [false, false],
+        ),
     ];
     for (what, change, expected) in cases {
         let mut g = garden();
-        let epochs = [g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::All, 1)), g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::Inner, 2))];
+        let epochs = [
+            g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::All, 1)),
+            g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::Inner, 2)),
+        ];
         assert_eq!(adequate(&g.scene, &epochs), [true, true], "{what}");
         g.scene.add(change(&g));
         assert_eq!(adequate(&g.scene, &epochs), expected, "{what}");
-        let later = [g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::All, 3)), g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::Inner, 4))];
+        let later = [
+            g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::All, 3)),
+            g.scene.add(g.scene.pen(bob(), g.bob).epoch(Scope::Inner, 4)),
+        ];
         assert_eq!(adequate(&g.scene, &later), [true, true], "{what}");
     }
 }
@@ -301,7 +340,11 @@ fn one_who_was_removed_makes_no_epoch_stale_by_leaving_as_well() {
     let removed = g.scene.add(g.scene.pen(alice(), FIRST).rule(dave(), Role::None));
     let epoch = g.scene.add(g.scene.pen(bob(), g.bob).on(&[removed]).epoch(Scope::All, 1));
     g.scene.add(g.scene.pen(dave(), g.dave).on(&g.heads).leave());
-    let lost = g.scene.pen(dave(), g.dave).on(&g.heads).keys(0, |keys| keys.revoked = List::new(vec![dave().device.public()]).unwrap());
+    let lost = g
+        .scene
+        .pen(dave(), g.dave)
+        .on(&g.heads)
+        .keys(0, |keys| keys.revoked = List::new(vec![dave().device.public()]).unwrap());
     g.scene.add(lost);
     assert_eq!(adequate(&g.scene, &[epoch]), [true]);
 }
@@ -315,7 +358,12 @@ fn links_are_ended_by_stewards_and_by_the_broker_whom_they_name() {
     let ends = |scene: &Scene| scene.state().links.iter().find(|l| l.id == link).map_or(0, |l| l.ends.len());
     assert!(g.scene.state().link_at(&g.scene.log, link, &g.heads).is_none());
     assert!(g.scene.state().link_at(&g.scene.log, link, &[link]).is_some());
-    for (by, grant, demoted, counts) in [(carol(), g.carol, None, 0), (bob(), g.bob, None, 1), (dave(), g.dave, None, 1), (bob(), g.bob, Some(Role::Core), 0)] {
+    for (by, grant, demoted, counts) in [
+        (carol(), g.carol, None, 0),
+        (bob(), g.bob, None, 1),
+        (dave(), g.dave, None, 1),
+        (bob(), g.bob, Some(Role::Core), 0),
+    ] {
         let mut scene = g.scene.clone();
         if let Some(role) = demoted {
             scene.add(scene.pen(alice(), FIRST).rule(by, role));

@@ -161,12 +161,21 @@ impl History {
     }
 
     /// Anything that `author` could sign, having seen `universe`; or on old parents.
-    pub(super) fn propose(&mut self, dice: &mut Dice, author: Option<Who>, universe: &BTreeSet<Op>, backdate: bool) -> Option<Step> {
+    pub(super) fn propose(
+        &mut self,
+        dice: &mut Dice,
+        author: Option<Who>,
+        universe: &BTreeSet<Op>,
+        backdate: bool,
+    ) -> Option<Step> {
         let ops: Vec<Op> = universe.iter().copied().collect();
         let mut parents = if backdate {
             (0..1 + dice.below(3)).map(|_| ops[dice.below(ops.len())]).collect()
         } else {
-            ops.iter().copied().filter(|op| !ops.iter().any(|later| self.steps[*later].parents.contains(op))).collect::<Vec<_>>()
+            ops.iter()
+                .copied()
+                .filter(|op| !ops.iter().any(|later| self.steps[*later].parents.contains(op)))
+                .collect::<Vec<_>>()
         };
         let auth = *dice.pick(&self.grants_of(author, universe))?;
         if let Under::Op(op) = auth
@@ -242,7 +251,9 @@ impl History {
             return None;
         }
         self.ids.push(id);
-        if let Some(joined) = self.log.get(id).and_then(|place| place.newcomer.as_ref()).map(|newcomer| newcomer.person.id) {
+        if let Some(joined) =
+            self.log.get(id).and_then(|place| place.newcomer.as_ref()).map(|newcomer| newcomer.person.id)
+        {
             let who = subjects(&self.steps[op]).into_iter().find(|who| actor(*who).person() == joined).unwrap();
             self.joins.push((op, who));
         }

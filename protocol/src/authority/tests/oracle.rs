@@ -152,7 +152,10 @@ impl<'a> Oracle<'a> {
     /// B1, as far as it is about persons and grants.
     pub(super) fn wellformed(&self, op: Op) -> bool {
         let step = &self.steps[op];
-        if !self.gives_to(step.auth, step.author) || !self.in_past(step.auth, op) || self.role_of(step.auth) < need(&step.act) {
+        if !self.gives_to(step.auth, step.author)
+            || !self.in_past(step.auth, op)
+            || self.role_of(step.auth) < need(&step.act)
+        {
             return false;
         }
         match &step.act {
@@ -230,7 +233,8 @@ impl<'a> Oracle<'a> {
             return false;
         }
         let lowered = self.rulings.iter().any(|ruling| {
-            self.bears(*ruling, who, grant).is_some_and(|left| left < level && !self.kept[ruling].has(at)) && self.effective(*ruling)
+            self.bears(*ruling, who, grant).is_some_and(|left| left < level && !self.kept[ruling].has(at))
+                && self.effective(*ruling)
         });
         !lowered && !self.leaves.iter().any(|leave| self.leave_ends(*leave, who, grant) && self.past(at, *leave))
     }
@@ -293,7 +297,8 @@ impl<'a> Oracle<'a> {
         let step = &self.steps[end];
         step.act == (Act::InviteEnd { cert })
             && self.effective(end)
-            && (step.author == Some(cert.inviter) || self.stands(step.author, step.auth, end, Role::Steward, Asked::All))
+            && (step.author == Some(cert.inviter)
+                || self.stands(step.author, step.auth, end, Role::Steward, Asked::All))
     }
 
     pub(super) fn grants_of(&self, who: Who) -> Vec<Under> {
@@ -309,7 +314,10 @@ impl<'a> Oracle<'a> {
             if self.leaves.iter().any(|leave| self.leave_ends(*leave, who, grant)) {
                 return Role::None;
             }
-            let bearing = self.rulings.iter().filter_map(|ruling| self.bears(*ruling, who, grant).filter(|_| self.effective(*ruling)));
+            let bearing = self
+                .rulings
+                .iter()
+                .filter_map(|ruling| self.bears(*ruling, who, grant).filter(|_| self.effective(*ruling)));
             bearing.fold(self.role_of(grant), Role::min)
         };
         self.grants_of(who).into_iter().filter(effective).map(left).max().unwrap_or_default()

@@ -32,7 +32,10 @@ struct Before {
 impl Before {
     fn of(history: &History) -> (Before, State) {
         let state = history.state();
-        (Before { roles: history.roles(&state), effective: history.effective(&state), policy: state.policy.clone() }, state)
+        (
+            Before { roles: history.roles(&state), effective: history.effective(&state), policy: state.policy.clone() },
+            state,
+        )
     }
 
     fn with(&self, roles: RangeInclusive<Role>) -> Vec<Who> {
@@ -45,7 +48,14 @@ impl Before {
 }
 
 /// Whatever `authors` sign, up to so many operations; those that `keep` refuses are left out.
-fn spree(history: &mut History, dice: &mut Dice, authors: &[Who], tries: usize, backdate: (usize, usize), keep: impl Fn(&mut Step) -> bool) -> Vec<Op> {
+fn spree(
+    history: &mut History,
+    dice: &mut Dice,
+    authors: &[Who],
+    tries: usize,
+    backdate: (usize, usize),
+    keep: impl Fn(&mut Step) -> bool,
+) -> Vec<Op> {
     let mut added = Vec::new();
     // Most of what people without a role propose cannot even be signed.
     for _ in 0..4 * tries {
@@ -73,8 +83,13 @@ fn gone(history: &History, oracle: &Oracle<'_>) -> Vec<Who> {
                 && history.steps[ruling].author.is_none_or(|author| gone.is_none_or(|gone| !gone.contains(&author)))
         })
     };
-    let taken_all = |who: Who, gone: Option<&BTreeSet<Who>>| oracle.grants_of(who).into_iter().all(|grant| taken(who, grant, gone));
-    let mut gone: BTreeSet<Who> = history.people().into_iter().filter(|who| !oracle.grants_of(*who).is_empty() && taken_all(*who, None)).collect();
+    let taken_all =
+        |who: Who, gone: Option<&BTreeSet<Who>>| oracle.grants_of(who).into_iter().all(|grant| taken(who, grant, gone));
+    let mut gone: BTreeSet<Who> = history
+        .people()
+        .into_iter()
+        .filter(|who| !oracle.grants_of(*who).is_empty() && taken_all(*who, None))
+        .collect();
     loop {
         let still: BTreeSet<Who> = gone.iter().copied().filter(|who| taken_all(*who, Some(&gone))).collect();
         if still == gone {
@@ -141,7 +156,10 @@ fn members_raise_and_lower_nobody(mut history: History, dice: &mut Dice) -> usiz
         return 0;
     }
     let by_low = |who: Who| {
-        history.steps.iter().any(|step| matches!(step.act, Act::Admit { subject, .. } if subject == who) && step.author.is_some_and(|author| lows.contains(&author)))
+        history.steps.iter().any(|step| {
+            matches!(step.act, Act::Admit { subject, .. } if subject == who)
+                && step.author.is_some_and(|author| lows.contains(&author))
+        })
     };
     let exempt: BTreeSet<Who> = history.people().into_iter().filter(|who| lows.contains(who) || by_low(*who)).collect();
     let added = spree(&mut history, dice, &lows, TRIES, (1, 1), |_| true);
@@ -225,7 +243,11 @@ fn no_invite_lifts_a_removal(mut history: History, dice: &mut Dice) -> usize {
 fn invites_keep_to_their_bounds(mut history: History, dice: &mut Dice) -> usize {
     let (before, _) = Before::of(&history);
     let members = before.with(Role::Member..=Role::Core);
-    let certs: Vec<_> = history.steps.iter().filter_map(|step| if let Act::Admit { cert, .. } = step.act { Some(cert) } else { None }).collect();
+    let certs: Vec<_> = history
+        .steps
+        .iter()
+        .filter_map(|step| if let Act::Admit { cert, .. } = step.act { Some(cert) } else { None })
+        .collect();
     let Some(cert) = dice.pick(&certs).copied().filter(|_| !members.is_empty()) else { return 0 };
     let people: Vec<Who> = members.iter().copied().chain([cert.inviter]).collect();
     let added = spree(&mut history, dice, &people, 3 * TRIES, (2, 3), |step| {
@@ -266,7 +288,9 @@ fn every_steward_hangs_from_a_founder(mut history: History, dice: &mut Dice) -> 
     let unbroken = |grant: Under| {
         let oracle = history.oracle();
         let effective = |under: &Under| !matches!(under, Under::Op(op) if !before.effective[*op]);
-        effective(&grant) && oracle.path(grant).iter().all(|(under, _)| effective(under)) && matches!(oracle.path(grant).first(), Some((Under::Root, None)))
+        effective(&grant)
+            && oracle.path(grant).iter().all(|(under, _)| effective(under))
+            && matches!(oracle.path(grant).first(), Some((Under::Root, None)))
     };
     for who in before.stewards() {
         let grants = history.oracle().grants_of(who);
@@ -294,7 +318,10 @@ fn every_steward_hangs_from_a_founder(mut history: History, dice: &mut Dice) -> 
 /// leave is void.
 fn a_seal_closes_a_leave(mut history: History, dice: &mut Dice) -> usize {
     let (before, _) = Before::of(&history);
-    let left = |who: &Who| !before.roles.contains_key(who) && history.steps.iter().any(|step| step.act == Act::Leave && step.author == Some(*who));
+    let left = |who: &Who| {
+        !before.roles.contains_key(who)
+            && history.steps.iter().any(|step| step.act == Act::Leave && step.author == Some(*who))
+    };
     let leavers: Vec<Who> = history.people().into_iter().filter(left).collect();
     let Some(leaver) = dice.pick(&leavers).copied() else { return 0 };
     let parents = history.heads();

@@ -12,7 +12,9 @@ use crate::{
     link::Direction,
     person::Caps,
     signed::{Signed, Unsound, Verified},
-    testing::{Actor, FIRST, NOW, Pen, START, Scene, alice, bob, carol, community, dave, eve, found, link_terms, root, rule_on},
+    testing::{
+        Actor, FIRST, NOW, Pen, START, Scene, alice, bob, carol, community, dave, eve, found, link_terms, root, rule_on,
+    },
     time::{DAY_MS, Millis},
 };
 
@@ -93,7 +95,10 @@ fn only_the_device_of_the_author_signs_for_the_author() {
     let pen = scene.pen(bob(), grant);
     let policy = || Body::Policy(1, 1);
     // Eve with her own device in bob's name; with bob's device named and her signature; with both.
-    assert_eq!(name(&scene.log, changed(&pen, policy(), &eve().device, |op| op.device = eve().device.public())), "unknown_device");
+    assert_eq!(
+        name(&scene.log, changed(&pen, policy(), &eve().device, |op| op.device = eve().device.public())),
+        "unknown_device"
+    );
     assert_eq!(name(&scene.log, changed(&pen, policy(), &eve().device, |_| ())), "wrong_signer");
     let both = Verified::seal(pen.draft(policy()), &[&bob().device, &eve().device]);
     assert_eq!(name(&scene.log, both), "wrong_signer");
@@ -104,7 +109,9 @@ fn only_the_device_of_the_author_signs_for_the_author() {
     // Bob's second device has no certificate; with one for items only it may not sign either.
     let tablet = bob().at_device(1);
     assert_eq!(name(&scene.log, scene.pen(&tablet, grant).policy(1, 1)), "unknown_device");
-    for (caps, admits) in [(Caps::ITEMS, "unknown_device"), (Caps::OPERATIONS, "unknown_device"), (Caps::ADMIT, "stored")] {
+    for (caps, admits) in
+        [(Caps::ITEMS, "unknown_device"), (Caps::OPERATIONS, "unknown_device"), (Caps::ADMIT, "stored")]
+    {
         let mut scene = scene.clone();
         let certificate = List::new(vec![tablet.certificate(0, caps)]).unwrap();
         scene.add(scene.pen(bob(), grant).keys(0, |keys| keys.devices = certificate));
@@ -211,9 +218,17 @@ fn a_ruling_has_subjects_that_go_together_and_a_cut_that_was_seen() {
     let unseen = scene.add(scene.pen(alice(), FIRST).policy(1, 1));
     let before = scene.log.get(unseen).unwrap().operation.parents.to_vec();
     let cut = |ids: &[OpId]| Some(List::new(ids.to_vec()).unwrap());
-    for (ids, expected) in [(vec![scene.genesis()], "stored"), (before.clone(), "stored"), (vec![unseen], "bad_cut"), (vec![OpId::new([9; 32])], "bad_cut")] {
+    for (ids, expected) in [
+        (vec![scene.genesis()], "stored"),
+        (before.clone(), "stored"),
+        (vec![unseen], "bad_cut"),
+        (vec![OpId::new([9; 32])], "bad_cut"),
+    ] {
         assert_eq!(name(&scene.log, scene.pen(bob(), bobs).on(&before).sign(rule(|r| r.cut = cut(&ids)))), expected);
-        assert_eq!(name(&scene.log, scene.pen(dave(), daves).on(&before).keys(0, |keys| keys.cut = cut(&ids))), expected);
+        assert_eq!(
+            name(&scene.log, scene.pen(dave(), daves).on(&before).keys(0, |keys| keys.cut = cut(&ids))),
+            expected
+        );
     }
 }
 
@@ -271,8 +286,10 @@ fn a_join_is_worth_something_for_its_own_person_and_certificate_only() {
         for at in (0..bytes).step_by(7) {
             let mut payload = signed.payload.as_slice().to_vec();
             payload[at] ^= 1 << (at % 8);
-            let altered = Signed { payload: crate::bytes::Blob::new(payload).unwrap(), signatures: signed.signatures.clone() };
-            let body = if certificate { Body::Admit(altered, join.clone()) } else { Body::Admit(cert.clone(), altered) };
+            let altered =
+                Signed { payload: crate::bytes::Blob::new(payload).unwrap(), signatures: signed.signatures.clone() };
+            let body =
+                if certificate { Body::Admit(altered, join.clone()) } else { Body::Admit(cert.clone(), altered) };
             refused.insert(name(&scene.log, pen.sign(body)));
         }
     }
@@ -302,10 +319,24 @@ fn keys_are_signed_by_a_rung_that_was_committed_to_and_revealed() {
     let forged = Signed::seal(&dave().reveal(1).read::<crate::person::Reveal>().unwrap(), &[&eve().device]);
     assert_eq!(told(&|keys| keys.reveals = reveals(forged.clone()), 0), "bad_keys", "revealed by another");
     assert_eq!(told(&|keys| keys.devices = reveals2(tablet.certificate(0, Caps::ALL)), 0), "stored");
-    assert_eq!(told(&|keys| keys.devices = reveals2(tablet.certificate(1, Caps::ALL)), 0), "bad_keys", "by another rung");
-    assert_eq!(told(&|keys| keys.devices = reveals2(eve().certificate(0, Caps::ALL)), 0), "bad_keys", "of another person");
+    assert_eq!(
+        told(&|keys| keys.devices = reveals2(tablet.certificate(1, Caps::ALL)), 0),
+        "bad_keys",
+        "by another rung"
+    );
+    assert_eq!(
+        told(&|keys| keys.devices = reveals2(eve().certificate(0, Caps::ALL)), 0),
+        "bad_keys",
+        "of another person"
+    );
     // A device is no identity key.
-    let body = Body::Keys(Keys { reveals: List::none(), devices: List::none(), revoked: List::none(), cut: None, feeds: List::none() });
+    let body = Body::Keys(Keys {
+        reveals: List::none(),
+        devices: List::none(),
+        revoked: List::none(),
+        cut: None,
+        feeds: List::none(),
+    });
     assert_eq!(name(&scene.log, scene.pen(dave(), daves).sign(body)), "bad_keys");
 }
 
@@ -319,11 +350,12 @@ fn keys_on_parents_that_do_not_know_the_person_are_refused_whatever_else_is_stor
     let mut scene = Scene::founded_by(&[alice()]);
     let genesis = [scene.genesis()];
     let named = scene.add(scene.pen(alice(), FIRST).rule(eve(), Role::Member));
-    let keys = scene.pen(eve(), Grant::Op(named)).on(&[named]).keys(0, |_| ());
+    let reveal = || List::new(vec![eve().reveal(0)]).unwrap();
+    let keys = scene.pen(eve(), Grant::Op(named)).on(&[named]).keys(0, |keys| keys.reveals = reveal());
     assert_eq!(name(&scene.log, keys.clone()), "bad_keys");
     let joined = scene.add(scene.pen(alice(), FIRST).on(&genesis).take_in(eve(), Role::Member));
     assert_eq!(name(&scene.log, keys), "bad_keys", "P9");
-    let after = scene.pen(eve(), Grant::Op(named)).on(&[named, joined]).keys(0, |_| ());
+    let after = scene.pen(eve(), Grant::Op(named)).on(&[named, joined]).keys(0, |keys| keys.reveals = reveal());
     assert_eq!(name(&scene.log, after), "stored");
 }
 
@@ -332,7 +364,10 @@ fn two_signature_sets_of_one_act_are_one_operation_and_say_the_same() {
     let (a, b, c) = (alice(), bob(), carol());
     let mut scenes = [Scene::founded_by(&[a, b, c]), Scene::founded_by(&[a, b, c])];
     let genesis = [scenes[0].genesis()];
-    let body = Body::Rule(Rule { subjects: List::new(vec![Subject::Join(dave().knock(scenes[0].log.id()))]).unwrap(), ..rule_on(&[dave().person()], Role::Core) });
+    let body = Body::Rule(Rule {
+        subjects: List::new(vec![Subject::Join(dave().knock(scenes[0].log.id()))]).unwrap(),
+        ..rule_on(&[dave().person()], Role::Core)
+    });
     let acts = [root(&scenes[0].log, &[a, b], &genesis, body.clone()), root(&scenes[0].log, &[a, c], &genesis, body)];
     assert_eq!(acts[0].id(), acts[1].id());
     assert_ne!(acts[0].signed, acts[1].signed);
@@ -342,7 +377,10 @@ fn two_signature_sets_of_one_act_are_one_operation_and_say_the_same() {
     for (at, scene) in scenes.iter_mut().enumerate() {
         scene.add(acts[at].clone());
         assert_eq!(scene.log.add(acts[1 - at].clone(), NOW), Ok(false));
-        let lost = scene.pen(b, Grant::Founder(1)).on(&genesis).keys(0, |keys| (keys.revoked, keys.cut) = (revoked.clone(), cut.clone()));
+        let lost = scene
+            .pen(b, Grant::Founder(1))
+            .on(&genesis)
+            .keys(0, |keys| (keys.revoked, keys.cut) = (revoked.clone(), cut.clone()));
         scene.add(lost);
     }
     let [one, other] = scenes.map(|scene| super::said(&scene.log, &scene.state()));

@@ -236,7 +236,9 @@ fn a_stolen_key_does_nothing_that_the_next_rung_does_not_undo() {
     let early = Some(List::new(vec![op(theft.daves)]).unwrap());
     let certificate = List::new(vec![thief.certificate(0, Caps::ALL)]).unwrap();
     let revoked = List::new(vec![dave().device.public()]).unwrap();
-    let stolen_keys = scene.pen(dave(), theft.daves).keys(0, |keys| (keys.devices, keys.revoked, keys.cut) = (certificate, revoked, early));
+    let stolen_keys = scene
+        .pen(dave(), theft.daves)
+        .keys(0, |keys| (keys.devices, keys.revoked, keys.cut) = (certificate, revoked, early));
     let stolen = [scene.add(stolen_keys)];
     assert_eq!(scene.role(bob()), Role::None, "what dave ruled is void for now");
     scene.add(scene.pen(&thief, theft.daves).take_in(eve(), Role::Steward));

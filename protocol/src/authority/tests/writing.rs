@@ -76,7 +76,8 @@ fn after_a_removal_only_what_lies_on_the_chains_it_names_may_stand() {
     }
     // In the other scope nothing of bob's had been seen.
     let state = scene.state();
-    let inner = state.may_write(&scene.log, (bob().person(), bob().device.public()), &heads, Scope::Inner, Role::Member);
+    let inner =
+        state.may_write(&scene.log, (bob().person(), bob().device.public()), &heads, Scope::Inner, Role::Member);
     assert_eq!(inner, Err(WriteRefusal::RoleTooLow(Role::Member)));
     // Taken in again, bob writes at the new place; the old time stays closed.
     let back = scene.add(scene.pen(alice(), FIRST).rule(bob(), Role::Member));
@@ -151,8 +152,11 @@ fn a_lost_device_wrote_what_its_owner_says_and_others_write_on() {
     for feeds in [Vec::new(), vec![last.clone()]] {
         let mut scene = scene.clone();
         let revoked = List::new(vec![bob().device.public()]).unwrap();
-        let expected = if feeds.is_empty() { Err(WriteRefusal::UnknownDevice) } else { Ok(Writing::OnChains(feeds.clone())) };
-        let lost = scene.add(scene.pen(bob(), bobs).keys(0, |keys| (keys.revoked, keys.feeds) = (revoked, List::new(feeds).unwrap())));
+        let expected =
+            if feeds.is_empty() { Err(WriteRefusal::UnknownDevice) } else { Ok(Writing::OnChains(feeds.clone())) };
+        let lost = scene.add(
+            scene.pen(bob(), bobs).keys(0, |keys| (keys.revoked, keys.feeds) = (revoked, List::new(feeds).unwrap())),
+        );
         for position in [&heads, &vec![lost]] {
             assert_eq!(write(&scene, bob(), position, Role::Member), expected);
             // An author's own tombstone is judged by the device alone.

@@ -60,7 +60,9 @@ impl Memory {
             }
             Keep::Outcome(id, outcome) => self.envelopes.get_mut(&id).unwrap().1.outcome = outcome,
             Keep::Bundle(hash, bytes) => drop(self.bundles.insert(hash, bytes)),
-            Keep::Addresses { community, list } => drop(self.book.insert((community, list.peer.as_slice().to_vec()), list)),
+            Keep::Addresses { community, list } => {
+                drop(self.book.insert((community, list.peer.as_slice().to_vec()), list))
+            }
             Keep::Invite(..) => {}
             Keep::Pending(pending) => drop(self.pending.insert(pending.community, pending)),
             Keep::Settled(community) => drop(self.pending.remove(&community)),
@@ -70,7 +72,11 @@ impl Memory {
     /// The items that can be read in a community, relayed ones too.
     pub(super) fn readable(&self, community: CommunityId) -> BTreeSet<ItemId> {
         let own = self.sets.iter().filter(|s| s.0 == community && s.1 == SetName::Items).map(|s| ItemId(s.2));
-        let relayed = self.envelopes.values().filter(|(e, kept)| e.to == community && kept.outcome == Outcome::Shown).map(|(e, _)| e.item);
+        let relayed = self
+            .envelopes
+            .values()
+            .filter(|(e, kept)| e.to == community && kept.outcome == Outcome::Shown)
+            .map(|(e, _)| e.item);
         own.chain(relayed).collect()
     }
 
@@ -107,8 +113,16 @@ impl Ledger for Memory {
     fn body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, Infallible> {
         Ok(self.bodies.get(&hash).cloned())
     }
-    fn chain_end(&self, community: CommunityId, scope: Scope, device: PublicKey) -> Result<Option<(u32, ItemId)>, Infallible> {
-        let chain = self.items.values().filter(|i| i.header.community == community && i.header.scope == scope && i.header.device == device);
+    fn chain_end(
+        &self,
+        community: CommunityId,
+        scope: Scope,
+        device: PublicKey,
+    ) -> Result<Option<(u32, ItemId)>, Infallible> {
+        let chain = self
+            .items
+            .values()
+            .filter(|i| i.header.community == community && i.header.scope == scope && i.header.device == device);
         Ok(chain.map(|i| (i.header.seq, i.id)).max())
     }
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Infallible> {
@@ -117,7 +131,12 @@ impl Ledger for Memory {
     fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, Infallible> {
         Ok(self.changes(id, Kind::EDIT).map(|i| i.id).collect())
     }
-    fn bookmark(&self, community: CommunityId, author: PersonId, normalised: &str) -> Result<Option<ItemId>, Infallible> {
+    fn bookmark(
+        &self,
+        community: CommunityId,
+        author: PersonId,
+        normalised: &str,
+    ) -> Result<Option<ItemId>, Infallible> {
         Ok(self.addresses.get(&(community, author, normalised.to_owned())).copied())
     }
     fn envelope(&self, id: EnvelopeId) -> Result<Option<KeptEnvelope>, Infallible> {
@@ -126,12 +145,18 @@ impl Ledger for Memory {
     fn envelopes_of(&self, community: CommunityId, item: ItemId) -> Result<Vec<EnvelopeId>, Infallible> {
         Ok(self.envelopes.iter().filter(|(_, (e, _))| e.to == community && e.item == item).map(|(id, _)| *id).collect())
     }
-    fn relay_end(&self, from: CommunityId, to: CommunityId, device: PublicKey) -> Result<Option<(u32, EnvelopeId)>, Infallible> {
+    fn relay_end(
+        &self,
+        from: CommunityId,
+        to: CommunityId,
+        device: PublicKey,
+    ) -> Result<Option<(u32, EnvelopeId)>, Infallible> {
         let chain = self.envelopes.iter().filter(|(_, (e, _))| e.from == from && e.to == to && e.device == device);
         Ok(chain.map(|(id, (e, _))| (e.seq, *id)).max())
     }
     fn relayed_on(&self, in_link: OpId, day: u64) -> Result<Vec<EnvelopeId>, Infallible> {
-        let mut found: Vec<_> = self.envelopes.iter().filter(|(_, (e, _))| e.in_link == in_link && e.ts.day() == day).collect();
+        let mut found: Vec<_> =
+            self.envelopes.iter().filter(|(_, (e, _))| e.in_link == in_link && e.ts.day() == day).collect();
         found.sort_by_key(|(id, (e, _))| (e.broker, e.device, e.seq, **id));
         Ok(found.into_iter().map(|(id, _)| *id).collect())
     }
@@ -141,7 +166,13 @@ impl Ledger for Memory {
     fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, Infallible> {
         Ok(self.blobs.get(&hash).cloned())
     }
-    fn ids(&self, community: CommunityId, set: SetName, after: Option<AnyId>, most: usize) -> Result<Vec<AnyId>, Infallible> {
+    fn ids(
+        &self,
+        community: CommunityId,
+        set: SetName,
+        after: Option<AnyId>,
+        most: usize,
+    ) -> Result<Vec<AnyId>, Infallible> {
         let all = self.sets.iter().filter(|s| s.0 == community && s.1 == set && after.is_none_or(|after| s.2 > after));
         Ok(all.map(|s| s.2).take(most).collect())
     }

@@ -103,7 +103,8 @@ fn comparison_alone_brings_everything_to_whoever_was_away() {
     }
     world.gossiping = false;
     world.stop("carol");
-    let mut written: Vec<ItemId> = (0..600).map(|n| post(&mut world, "alice", garden, &format!("text {n}"), &[], 0)).collect();
+    let mut written: Vec<ItemId> =
+        (0..600).map(|n| post(&mut world, "alice", garden, &format!("text {n}"), &[], 0)).collect();
     let big = "long ".repeat(20_000);
     written.extend((0..20).map(|n| post(&mut world, "bob", garden, &format!("{big}{n}"), &[], 0)));
     world.stop("alice");
@@ -144,7 +145,16 @@ fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
     join(&mut world, "bob", &key).unwrap();
     world.stop("bob");
     let text = post(&mut world, "alice", garden, "first", &[], 0);
-    let body = crate::bytes::Blob::new(Body::Post(Post { version: V1, title: None, text: Text::written("second").unwrap(), attachments: List::none() }).to_bytes()).unwrap();
+    let body = crate::bytes::Blob::new(
+        Body::Post(Post {
+            version: V1,
+            title: None,
+            text: Text::written("second").unwrap(),
+            attachments: List::none(),
+        })
+        .to_bytes(),
+    )
+    .unwrap();
     let mut edit = Draft::new(Body::Edit(crate::item::Edit { version: V1, body }));
     edit.target = Some(text);
     world.command("alice", Command::Write { communities: vec![], draft: edit.clone() }).unwrap();
@@ -225,7 +235,8 @@ fn each_gate_of_a_border_refuses_by_its_name() {
     assert_eq!(refused(&mut world, other_tag), "tag_not_linked");
     let untagged = post(&mut world, "alice", garden, "cake", &[], 1);
     assert_eq!(refused(&mut world, untagged), "tag_not_linked");
-    let items: Vec<ItemId> = (0..4).map(|n| post(&mut world, "alice", garden, &format!("find {n}"), &["rust"], 1)).collect();
+    let items: Vec<ItemId> =
+        (0..4).map(|n| post(&mut world, "alice", garden, &format!("find {n}"), &["rust"], 1)).collect();
     for item in &items[..3] {
         relay(&mut world, *item, library).unwrap();
     }
@@ -257,9 +268,20 @@ fn a_broker_who_asks_nobody_is_refused_by_every_receiver() {
         envelope.seq = 1;
         envelope.prev_by_device = Some(first);
         let signed = Signed::seal(&envelope, &[&world.device("ferry")]);
-        let carry = Carry { version: V1, item: carried, body, envelope: Some(signed), bundle: Some(envelope.proof), person: None };
+        let carry = Carry {
+            version: V1,
+            item: carried,
+            body,
+            envelope: Some(signed),
+            bundle: Some(envelope.proof),
+            person: None,
+        };
         world.tell("ferry", "dave", library, &Gossip::Carry(Box::new(carry)));
-        assert!(world.node("dave").events.contains(&Event::Refused(refusal)), "{refusal}: {:?}", world.node("dave").events);
+        assert!(
+            world.node("dave").events.contains(&Event::Refused(refusal)),
+            "{refusal}: {:?}",
+            world.node("dave").events
+        );
         assert!(!world.node("dave").memory.readable(library).contains(&item), "{refusal}");
     }
 }
@@ -297,7 +319,12 @@ fn who_was_only_invited_is_not_carried_until_a_steward_has_confirmed_them() {
     relay(&mut world, text, library).unwrap();
     world.round();
     assert!(world.node("dave").memory.readable(library).contains(&text), "a vouched member is carried");
-    world.command("alice", Command::Rule { community: garden, person: world.person("bob"), role: Role::Core, reason: Text::default() }).unwrap();
+    world
+        .command(
+            "alice",
+            Command::Rule { community: garden, person: world.person("bob"), role: Role::Core, reason: Text::default() },
+        )
+        .unwrap();
     let key = invite(&mut world, "bob", garden, 1);
     join(&mut world, "carol", &key).unwrap();
     let text = post(&mut world, "carol", garden, "carol's", &["rust"], 1);
@@ -313,7 +340,12 @@ fn who_was_removed_or_left_neither_writes_nor_is_served() {
         join(&mut world, who, &key).unwrap();
     }
     let before = post(&mut world, "bob", garden, "before", &[], 0);
-    world.command("alice", Command::Rule { community: garden, person: world.person("bob"), role: Role::None, reason: Text::default() }).unwrap();
+    world
+        .command(
+            "alice",
+            Command::Rule { community: garden, person: world.person("bob"), role: Role::None, reason: Text::default() },
+        )
+        .unwrap();
     assert_eq!(role(&world, "carol", garden, "bob"), Role::None);
     assert!(world.node("carol").memory.readable(garden).contains(&before), "what was there stays");
     let refused = world.command("bob", Command::Write { communities: vec![garden], draft: draft("after", &[], 0) });

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::memory::Memory;
 use crate::{
     bytes::{Blob, List},
-    engine::{Answer, Command, CommandRefusal, Effect, Engine, Event, Identity, Input, Verdict, check_gossip, check_response},
+    engine::{
+        Answer, Command, CommandRefusal, Effect, Engine, Event, Identity, Input, Verdict, check_gossip, check_response,
+    },
     epoch::SealingKey,
     id::{CommunityId, PersonId},
     key::SecretKey,
@@ -49,7 +51,14 @@ fn identity(name: &str) -> Identity {
     let derived = |what: &str| *blake3::hash(format!("{name} {what}").as_bytes()).as_bytes();
     let (device, sealing) = (SecretKey::new(&derived("device")), SealingKey::new(derived("sealing")));
     let record = ladder.record(device.public(), sealing.public(), Millis(1));
-    Identity { key: ladder.key(0), device, sealing, record, name: Text::line(name).unwrap(), peer: name.as_bytes().to_vec() }
+    Identity {
+        key: ladder.key(0),
+        device,
+        sealing,
+        record,
+        name: Text::line(name).unwrap(),
+        peer: name.as_bytes().to_vec(),
+    }
 }
 
 impl World {
@@ -67,7 +76,8 @@ impl World {
         for name in names {
             let identity = identity(name);
             let memory = Memory::default();
-            let engine = Engine::load(identity.clone(), blake3::hash(name.as_bytes()).as_bytes(), world.now, &memory).unwrap();
+            let engine =
+                Engine::load(identity.clone(), blake3::hash(name.as_bytes()).as_bytes(), world.now, &memory).unwrap();
             let node = Node {
                 engine,
                 memory,
@@ -81,7 +91,16 @@ impl World {
             };
             world.nodes.insert((*name).to_owned(), node);
             world.listening(name);
-            world.command(name, Command::CreateCommunity { name: Text::line("mine").unwrap(), domain: Text::default(), parent: None }).unwrap();
+            world
+                .command(
+                    name,
+                    Command::CreateCommunity {
+                        name: Text::line("mine").unwrap(),
+                        domain: Text::default(),
+                        parent: None,
+                    },
+                )
+                .unwrap();
         }
         world
     }
@@ -155,7 +174,13 @@ impl World {
     /// Starts a node again from what it has kept.
     pub(super) fn start(&mut self, name: &str) {
         let node = self.nodes.get_mut(name).unwrap();
-        node.engine = Engine::load(node.identity.clone(), blake3::hash(&self.now.0.to_be_bytes()).as_bytes(), self.now, &node.memory).unwrap();
+        node.engine = Engine::load(
+            node.identity.clone(),
+            blake3::hash(&self.now.0.to_be_bytes()).as_bytes(),
+            self.now,
+            &node.memory,
+        )
+        .unwrap();
         node.online = true;
         node.topics.clear();
         let effects = node.engine.start(self.now);
@@ -239,7 +264,12 @@ impl World {
 
     fn list_of(&self, name: &[u8]) -> AddressList {
         let blob = || Blob::new(name.to_vec()).unwrap();
-        AddressList { peer: blob(), seq: self.now.0, list: Blob::new(name.to_vec()).unwrap(), addresses: List::new(vec![Blob::new(name.to_vec()).unwrap()]).unwrap() }
+        AddressList {
+            peer: blob(),
+            seq: self.now.0,
+            list: Blob::new(name.to_vec()).unwrap(),
+            addresses: List::new(vec![Blob::new(name.to_vec()).unwrap()]).unwrap(),
+        }
     }
 
     fn answered(&mut self, by: &str, asker: &str, id: u64, bytes: &[u8]) {
@@ -251,7 +281,10 @@ impl World {
             }
             Ok((response, things)) => {
                 for thing in things {
-                    self.inputs.push_back((asker.to_owned(), Input::Arrived { peer: peer.clone(), id, thing: Box::new(thing) }));
+                    self.inputs.push_back((
+                        asker.to_owned(),
+                        Input::Arrived { peer: peer.clone(), id, thing: Box::new(thing) },
+                    ));
                 }
                 self.inputs.push_back((asker.to_owned(), Input::Answered { peer, id, response: Ok(response) }));
             }
@@ -275,6 +308,9 @@ impl World {
 
     fn key_of(&self, name: &str, topic: &str) -> Option<(CommunityId, crate::epoch::EpochKey)> {
         let node = self.nodes.get(name).filter(|n| n.topics.contains(topic))?;
-        node.engine.communities().values().find_map(|s| Some((s.id(), s.recent_keys().into_iter().find(|k| k.topic() == topic)?.clone())))
+        node.engine
+            .communities()
+            .values()
+            .find_map(|s| Some((s.id(), s.recent_keys().into_iter().find(|k| k.topic() == topic)?.clone())))
     }
 }

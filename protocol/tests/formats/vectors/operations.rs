@@ -2,9 +2,10 @@
 
 use hearth_protocol::{
     authority::{Body, FeedEnd, Grant, Operation, Role, Rule, Subject, evaluate},
-    bytes::List,
     epoch::Scope,
     id::{CommunityId, Context, ItemId, OpId},
+    invite::{InviteKey, InviteTerms},
+    link::Direction,
     signed::{Payload as _, Signed, Verified},
 };
 
@@ -12,7 +13,7 @@ use super::{File, Json, hex, object};
 use crate::{
     cast::{Actor, at, list, signed_by},
     cbor::{NULL, Node, edited, replaced},
-    story::{FIRST, Story, WORLD, invite, join, knock, ruling},
+    story::{FIRST, Story, WORLD, hint, invite, join, knock, ruling, terms, week_of_one},
 };
 
 /// When the logs are looked at.
@@ -156,118 +157,17 @@ fn refused_bodies(file: &mut File) {
     refuse("link_end: without cuts", "link_end", &|body| drop(body.pop()), "wrong_shape");
 }
 
+/// A well-formed operation, who signs it, and the name by which the garden's log refuses it.
+type Unwanted = (&'static str, Operation, &'static Actor, &'static str);
+
 /// Well-formed operations that the garden's log does not take, by the names of B1.
 fn not_stored() -> Vec<Json> {
-    let w = &*WORLD;
-    let heads = w.garden.log.heads();
-    let draft = |actor: &Actor, auth, body| w.garden.draft(actor, auth, heads.clone(), body);
-    let policy = |change: &dyn Fn(&mut Operation)| {
-        let mut operation = draft(&w.alice, FIRST, Body::Policy(4, 10));
-        change(&mut operation);
-        operation
-    };
-    let rule = |change: &dyn Fn(&mut Rule)| {
-        let mut rule = ruling(vec![Subject::Person(w.bob.id())], Role::Core, false);
-        change(&mut rule);
-        draft(&w.alice, FIRST, Body::Rule(rule))
-    };
-    let admit = w.garden.steps[1].id;
-    let unseen = OpId::new([0x77; 32]);
-    let carol = Grant::Op(w.garden.steps[5].id);
-    let [alice, bob, eve] = [&w.alice, &w.bob, &w.eve].map(|actor| &actor.device);
-    let strange = join(&invite(w.garden.id(), &w.alice, [0x54; 24]), &w.eve);
-    let foreign = invite(w.library.id(), &w.dave, [0x55; 24]).cert.signed;
-    let feeds: List<FeedEnd, 0, 64> = list(vec![FeedEnd(bob.public(), Scope::All, 0, ItemId::new([1; 32]))]);
-    let cases = vec![
-        ("unknown parents", policy(&|op| op.parents = list(vec![unseen])), alice, "missing_parents"),
-        ("eleven minutes ahead", policy(&|op| op.ts = at(NOW_MINUTES + 11)), alice, "too_early"),
-        ("of another community", policy(&|op| op.community = CommunityId::new([9; 32])), alice, "other_community"),
-        ("a lamport number too high", policy(&|op| op.lamport += 1), alice, "bad_lamport"),
-        ("a lamport number too low", policy(&|op| op.lamport -= 1), alice, "bad_lamport"),
-        ("a grant that is not in its past", policy(&|op| op.auth = Grant::Op(unseen)), alice, "unknown_grant"),
-        ("a grant of somebody else", policy(&|op| op.auth = Grant::Op(admit)), alice, "others_grant"),
-        ("a policy by a member", draft(&w.bob, Grant::Op(admit), Body::Policy(4, 10)), bob, "role_too_low"),
-        (
-            "a policy by ROOT, which only rules and succeeds",
-            policy(&|op| op.auth = Grant::Root),
-            alice,
-            "unknown_grant",
-        ),
-        (
-            "a succession by a steward alone",
-            draft(&w.alice, FIRST, Body::Succeed(CommunityId::new([9; 32]))),
-            alice,
-            "role_too_low",
-        ),
-        ("a device that nobody certified", policy(&|op| op.device = eve.public()), eve, "unknown_device"),
-        ("somebody without a grant", draft(&w.eve, carol, Body::Leave), eve, "others_grant"),
-        ("a cut outside its past", rule(&|rule| rule.cut = Some(list(vec![unseen]))), alice, "bad_cut"),
-        (
-            "a ruling on its author",
-            rule(&|rule| rule.subjects = list(vec![Subject::Person(w.alice.id())])),
-            alice,
-            "bad_subjects",
-        ),
-        (
-            "a ruling on one person twice",
-            rule(&|rule| rule.subjects = list(vec![rule.subjects[0].clone(); 2])),
-            alice,
-            "bad_subjects",
-        ),
-        (
-            "a removal of two",
-            rule(&|rule| {
-                rule.subjects = list(vec![rule.subjects[0].clone(), Subject::Person(w.ferry.id())]);
-                (rule.role, rule.feeds) = (Role::None, feeds.clone());
-            }),
-            alice,
-            "bad_subjects",
-        ),
-        ("a vouch for no role", rule(&|rule| (rule.role, rule.vouch) = (Role::None, true)), alice, "bad_subjects"),
-        (
-            "a join beside a person",
-            rule(&|rule| rule.subjects = list(vec![rule.subjects[0].clone(), Subject::Join(w.knock.clone())])),
-            alice,
-            "bad_subjects",
-        ),
-        (
-            "a join of another community",
-            rule(&|rule| rule.subjects = list(vec![Subject::Join(knock(w.library.id(), &w.eve))])),
-            alice,
-            "bad_join",
-        ),
-        (
-            "an admission by an invite of another community",
-            draft(&w.alice, FIRST, Body::Admit(foreign, strange.clone())),
-            alice,
-            "bad_invite",
-        ),
-        (
-            "an admission by another invite than the join's",
-            draft(&w.alice, FIRST, Body::Admit(w.invite.cert.signed.clone(), strange)),
-            alice,
-            "bad_join",
-        ),
-        (
-            "a link to itself",
-            draft(
-                &w.alice,
-                FIRST,
-                Body::Link(crate::story::terms(
-                    w.garden.id(),
-                    &w.ferry,
-                    hearth_protocol::link::Direction::In { quarantine: true },
-                )),
-            ),
-            alice,
-            "bad_subjects",
-        ),
-    ];
-    let mut refused: Vec<(&'static str, Signed, &'static str)> =
-        cases.into_iter().map(|(name, op, key, refusal)| (name, Verified::seal(op, &[key]).signed, refusal)).collect();
-    refused.extend(signed_wrongly());
-    let mut log = w.garden.log.clone();
-    let told = refused.into_iter().map(|(name, signed, refusal)| {
+    let cases = [unwanted_heads(), unwanted_grants(), unwanted_rulings(), unwanted_newcomers()].concat();
+    let sealed = cases
+        .into_iter()
+        .map(|(name, op, actor, refusal)| (name, Verified::seal(op, &[&actor.device]).signed, refusal));
+    let mut log = WORLD.garden.log.clone();
+    let told = sealed.chain(signed_wrongly()).map(|(name, signed, refusal)| {
         let operation = Verified::<Operation>::check(signed.clone()).unwrap_or_else(|why| panic!("{name}: {why}"));
         let found = log.add(operation, at(NOW_MINUTES)).expect_err(name);
         assert_eq!(found.name(), refusal, "{name}");
@@ -276,14 +176,112 @@ fn not_stored() -> Vec<Json> {
     told.collect()
 }
 
+/// What `actor` would sign at the end of the garden's log.
+fn draft(actor: &Actor, auth: Grant, body: Body) -> Operation {
+    WORLD.garden.draft(actor, auth, WORLD.garden.log.heads(), body)
+}
+
+/// A policy of alice, with something changed.
+fn policy(change: impl FnOnce(&mut Operation)) -> Operation {
+    let mut operation = draft(&WORLD.alice, FIRST, Body::Policy(4, 10));
+    change(&mut operation);
+    operation
+}
+
+/// A ruling of alice that makes bob core, with something changed.
+fn rule(change: impl FnOnce(&mut Rule)) -> Operation {
+    let mut rule = ruling(vec![Subject::Person(WORLD.bob.id())], Role::Core, false);
+    change(&mut rule);
+    draft(&WORLD.alice, FIRST, Body::Rule(rule))
+}
+
+/// An operation that nobody has.
+const UNSEEN: OpId = OpId::new([0x77; 32]);
+/// A community that nobody founded.
+const NOWHERE: CommunityId = CommunityId::new([9; 32]);
+
+fn unwanted_heads() -> Vec<Unwanted> {
+    let alice = &WORLD.alice;
+    vec![
+        ("unknown parents", policy(|op| op.parents = list(vec![UNSEEN])), alice, "missing_parents"),
+        ("eleven minutes ahead", policy(|op| op.ts = at(NOW_MINUTES + 11)), alice, "too_early"),
+        ("of another community", policy(|op| op.community = NOWHERE), alice, "other_community"),
+        ("a lamport number too high", policy(|op| op.lamport += 1), alice, "bad_lamport"),
+        ("a lamport number too low", policy(|op| op.lamport -= 1), alice, "bad_lamport"),
+    ]
+}
+
+fn unwanted_grants() -> Vec<Unwanted> {
+    let (w, admit) = (&*WORLD, WORLD.garden.steps[1].id);
+    let carol = Grant::Op(w.garden.steps[5].id);
+    let stranger = policy(|op| op.device = w.eve.device.public());
+    let itself = terms(w.garden.id(), &w.ferry, Direction::In { quarantine: true });
+    vec![
+        ("a grant that is not in its past", policy(|op| op.auth = Grant::Op(UNSEEN)), &w.alice, "unknown_grant"),
+        ("a grant of somebody else", policy(|op| op.auth = Grant::Op(admit)), &w.alice, "others_grant"),
+        ("a policy by a member", draft(&w.bob, Grant::Op(admit), Body::Policy(4, 10)), &w.bob, "role_too_low"),
+        (
+            "a policy by ROOT, which only rules and succeeds",
+            policy(|op| op.auth = Grant::Root),
+            &w.alice,
+            "unknown_grant",
+        ),
+        ("a succession by a steward alone", draft(&w.alice, FIRST, Body::Succeed(NOWHERE)), &w.alice, "role_too_low"),
+        ("a device that nobody certified", stranger, &w.eve, "unknown_device"),
+        ("somebody without a grant", draft(&w.eve, carol, Body::Leave), &w.eve, "others_grant"),
+        ("a link to itself", draft(&w.alice, FIRST, Body::Link(itself)), &w.alice, "bad_subjects"),
+    ]
+}
+
+fn unwanted_rulings() -> Vec<Unwanted> {
+    let (w, alice) = (&*WORLD, &WORLD.alice);
+    let on = |subjects: Vec<Subject>| rule(|rule| rule.subjects = list(subjects));
+    let person = |actor: &Actor| Subject::Person(actor.id());
+    let removal = rule(|rule| {
+        (rule.role, rule.subjects) = (Role::None, list(vec![person(&w.bob), person(&w.ferry)]));
+        rule.feeds = list(vec![FeedEnd(w.bob.device.public(), Scope::All, 0, ItemId::new([1; 32]))]);
+    });
+    let vouch = rule(|rule| (rule.role, rule.vouch) = (Role::None, true));
+    vec![
+        ("a cut outside its past", rule(|rule| rule.cut = Some(list(vec![UNSEEN]))), alice, "bad_cut"),
+        ("a ruling on its author", on(vec![person(alice)]), alice, "bad_subjects"),
+        ("a ruling on one person twice", on(vec![person(&w.bob), person(&w.bob)]), alice, "bad_subjects"),
+        ("a removal of two", removal, alice, "bad_subjects"),
+        ("a vouch for no role", vouch, alice, "bad_subjects"),
+        ("a join beside a person", on(vec![person(&w.bob), Subject::Join(w.knock.clone())]), alice, "bad_subjects"),
+        ("a join of another community", on(vec![Subject::Join(knock(w.library.id(), &w.eve))]), alice, "bad_join"),
+    ]
+}
+
+fn unwanted_newcomers() -> Vec<Unwanted> {
+    let (w, alice) = (&*WORLD, &WORLD.alice);
+    let strange = join(&invite(w.garden.id(), alice, [0x54; 24]), &w.eve);
+    let foreign = invite(w.library.id(), &w.dave, [0x55; 24]).cert.signed;
+    let own = w.invite.cert.signed.clone();
+    let admit = |cert: Signed| draft(alice, FIRST, Body::Admit(cert, strange.clone()));
+    let before = InviteKey::create(
+        w.garden.id(),
+        (alice.id(), FIRST, &alice.device),
+        &InviteTerms { not_before: at(1), not_after: at(2), ..week_of_one() },
+        list(vec![hint(alice)]),
+        [0x57; 24],
+    );
+    let over = before.expect("the terms are within I1");
+    let over = draft(alice, FIRST, Body::Admit(over.cert.signed.clone(), join(&over, &w.eve)));
+    vec![
+        ("an admission by an invite of another community", admit(foreign), alice, "bad_invite"),
+        ("an admission by another invite than the join's", admit(own), alice, "bad_join"),
+        ("an admission after the invite's end", over, alice, "bad_invite"),
+    ]
+}
+
 /// Signatures that hold, by those who may not give them.
 fn signed_wrongly() -> Vec<(&'static str, Signed, &'static str)> {
     let w = &*WORLD;
-    let heads = w.garden.log.heads();
-    let policy = w.garden.draft(&w.alice, FIRST, heads.clone(), Body::Policy(4, 10));
+    let policy = policy(|_| ());
     let [alice, eve, bob] = [&w.alice, &w.eve, &w.bob].map(|actor| actor.device_seed);
     let by = |seeds: &[[u8; 32]], operation: &Operation| signed_by(seeds, Context::OP, &operation.to_canonical());
-    let root = Operation { auth: Grant::Root, body: Body::Succeed(CommunityId::new([9; 32])), ..policy.clone() };
+    let root = Operation { auth: Grant::Root, body: Body::Succeed(NOWHERE), ..policy.clone() };
     let blamed = Operation { author: w.bob.id(), device: w.bob.device.public(), ..root.clone() };
     let keys = step("keys");
     let own = by(
