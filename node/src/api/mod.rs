@@ -1,7 +1,7 @@
 //! The local HTTP API: requests in, JSON out. Its client is whoever has the home's token.
 //!
 //! [`auth`](self) stands before the router; each area of the API has a file of its own. A request
-//! from this process takes the same way as one over a socket ([`Api::call`]). Leaves to others:
+//! from this process takes the same way as one over a socket (`Api::call`). Leaves to others:
 //! deciding (the engine, by commands to the driver) and keeping (the store).
 //!
 //! Always true: handlers wait for the driver, the network or a blocking thread, never in one; what

@@ -2,7 +2,7 @@
 //!
 //! A link is two operations, one in each community's log ([`LinkTerms`]). A broker named by both
 //! wraps the untouched item in an [`Envelope`] and proves with a [`ProofBundle`] that the
-//! community it leaves has allowed it. [`judge`] is what every receiver asks, offline, and what
+//! community it leaves has allowed it. [`judge_out`] and [`judge_in`] are what every receiver asks, offline, and what
 //! an honest broker asks first.
 
 mod envelope;

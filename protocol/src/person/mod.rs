@@ -11,7 +11,7 @@ mod ladder;
 
 pub use device::{Caps, DeviceCert};
 pub use inception::{Inception, Reveal};
-pub use ladder::Ladder;
+pub use ladder::{BadWords, Ladder};
 
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
