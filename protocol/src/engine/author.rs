@@ -17,7 +17,7 @@ use crate::{
 
 /// Gossip that one command may cause. More than this reaches others by comparison, which costs
 /// less than as many messages.
-const GOSSIP_PER_COMMAND: usize = 64;
+const GOSSIP_PER_COMMAND: u64 = 64;
 
 /// The last item of this device's chain.
 type ChainEnd = Option<(u32, ItemId)>;
@@ -204,13 +204,13 @@ impl Engine {
             match self.sign(now, community, &draft, end) {
                 Ok((id, seq, written)) => {
                     end = Some((seq, id));
-                    let quiet = effects.len() > GOSSIP_PER_COMMAND.saturating_mul(3);
+                    let quiet = new > GOSSIP_PER_COMMAND;
                     effects.extend(written.into_iter().filter(|e| !quiet || !matches!(e, Effect::Publish { .. })));
                 }
                 Err(refusal) => return Ok(Err(refusal)),
             }
         }
-        if effects.len() > GOSSIP_PER_COMMAND.saturating_mul(3) {
+        if new > GOSSIP_PER_COMMAND && !dry_run {
             // Too many to tell one by one: others notice when they are asked to compare.
             effects.extend(self.round());
         }

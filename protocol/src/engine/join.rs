@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{
-    Answer, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, PeerName, Standing,
+    Answer, CommandRefusal, Done, Effect, Engine, Event, Keep, PeerName, Standing,
     session::{Question, refused},
 };
 use crate::{
@@ -181,17 +181,11 @@ impl Engine {
 
     /// I4: the genesis must be the one in the pasted key; the log, which is fetched next, must
     /// make our own Admit effective.
-    pub(super) fn admitted<L: Ledger>(
-        &mut self,
-        peer: &PeerName,
-        community: CommunityId,
-        sealed: &[u8],
-        _ledger: &L,
-    ) -> Decided<L> {
+    pub(super) fn admitted(&mut self, peer: &PeerName, community: CommunityId, sealed: &[u8]) -> Vec<Effect> {
         if !self.pending.contains_key(&community) || self.standing(community).is_some() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let Some(transcript) = self.asking(peer) else { return Ok(Vec::new()) };
+        let Some(transcript) = self.asking(peer) else { return Vec::new() };
         let opened = transcript
             .join_key(community)
             .open(sealed, &[])
@@ -199,7 +193,7 @@ impl Engine {
             .and_then(|bytes| decode::<Admission>(&bytes, 64 * 1024).ok());
         let checked = opened.and_then(|admission| Some((Community::check(admission.genesis.clone()).ok()?, admission)));
         let Some((founded, admission)) = checked.filter(|(founded, _)| founded.id == community) else {
-            return Ok(vec![Effect::Tell(Event::Refused("bad_admission"))]);
+            return vec![Effect::Tell(Event::Refused("bad_admission"))];
         };
         let mut effects = vec![Effect::Keep(Keep::Community(community, founded.signed.clone()))];
         let mut standing = Standing::new(founded, self.me.person());
@@ -213,7 +207,7 @@ impl Engine {
         // Now there is a key by which we share the community. A hello that is under way will find it
         // when the peer's tags come; else a new one does.
         effects.extend(self.greet(peer));
-        Ok(effects)
+        effects
     }
 }
 

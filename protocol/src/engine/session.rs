@@ -180,7 +180,7 @@ impl Engine {
             (Question::Tags, Response::Tags(tags)) => self.match_tags(peer, &tags),
             (Question::Prove(community), Response::Prove(proof)) => self.proven(peer, community, proof.as_slice()),
             (Question::Join(community), Response::Join(admission)) => {
-                self.admitted(peer, community, admission.as_slice(), ledger)?
+                self.admitted(peer, community, admission.as_slice())
             }
             (Question::Join(community), Response::Refused(name)) => {
                 if let Some(state) = self.peers.get_mut(peer) {
@@ -311,7 +311,8 @@ impl Engine {
                 refused("malformed")
             }
             Ok(Request::Hello(nonce)) => self.answer_hello(peer, &nonce.0),
-            Ok(Request::Tags(tags)) => self.answer_tags(peer, &tags),
+            // Which of them are ours is the peer's to find out: it proves what it finds.
+            Ok(Request::Tags(_)) => self.answer_tags(peer),
             Ok(Request::Prove(tag, proof)) => {
                 let (response, hello) = self.answer_proof(peer, tag, proof.as_slice());
                 effects.extend(hello);
@@ -357,7 +358,7 @@ impl Engine {
         Response::Hello(Bytes(nonce))
     }
 
-    fn answer_tags(&mut self, peer: &PeerName, _theirs: &[Bytes<16>]) -> Response {
+    fn answer_tags(&mut self, peer: &PeerName) -> Response {
         let Some(transcript) = self.answering(peer) else {
             return refused("unknown");
         };

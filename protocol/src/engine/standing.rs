@@ -143,7 +143,7 @@ impl Standing {
         }
     }
 
-    /// How many items, relayed ones apart, this node holds of it.
+    /// How many heads its log has: more than one where members have acted apart.
     #[must_use]
     pub fn heads(&self) -> usize {
         self.log.heads().len()
