@@ -48,7 +48,7 @@ impl Engine {
         let peers: Vec<PeerName> = self.peers.keys().cloned().collect();
         for peer in peers {
             if let Some(state) = self.peers.get_mut(&peer) {
-                state.refused.remove(&community);
+                state.answered_joins.remove(&community);
             }
             effects.extend(self.greet(&peer));
         }
@@ -70,7 +70,8 @@ impl Engine {
         transcript: &Transcript,
         community: CommunityId,
     ) -> Option<Effect> {
-        if self.peers.get(peer)?.refused.contains(&community) || self.standing(community).is_some() {
+        let inside = self.standing(community).is_some_and(|s| s.state.role(self.me.person()) > Role::None);
+        if inside || self.peers.get(peer)?.answered_joins.contains(&community) {
             return None;
         }
         let pending = self.pending.get(&community)?;
@@ -182,7 +183,7 @@ impl Engine {
     /// I4: the genesis must be the one in the pasted key; the log, which is fetched next, must
     /// make our own Admit effective.
     pub(super) fn admitted(&mut self, peer: &PeerName, community: CommunityId, sealed: &[u8]) -> Vec<Effect> {
-        if !self.pending.contains_key(&community) || self.standing(community).is_some() {
+        if !self.pending.contains_key(&community) {
             return Vec::new();
         }
         let Some(transcript) = self.asking(peer) else { return Vec::new() };
@@ -195,8 +196,15 @@ impl Engine {
         let Some((founded, admission)) = checked.filter(|(founded, _)| founded.id == community) else {
             return vec![Effect::Tell(Event::Refused("bad_admission"))];
         };
-        let mut effects = vec![Effect::Keep(Keep::Community(community, founded.signed.clone()))];
-        let mut standing = Standing::new(founded, self.me.person());
+        if let Some(state) = self.peers.get_mut(peer) {
+            state.answered_joins.insert(community);
+        }
+        let mut effects = Vec::new();
+        // Who left and comes back has the log up to then.
+        let mut standing = self.standing(community).map(|standing| Standing::clone(standing)).unwrap_or_else(|| {
+            effects.push(Effect::Keep(Keep::Community(community, founded.signed.clone())));
+            Standing::new(founded, self.me.person())
+        });
         for (epoch, sealed) in &admission.keys {
             if let Ok(key) = self.me.sealing.open(sealed, &sealing_info(community, &[*epoch])) {
                 effects.push(Effect::Keep(Keep::EpochKey(community, *epoch, *key.as_bytes())));

@@ -36,8 +36,8 @@ pub(super) struct Peer {
     pub(super) pulls: BTreeMap<CommunityId, Pull>,
     /// The fingerprints that the peer showed when it asked last: the same again is no news.
     seen: BTreeMap<(CommunityId, SetName), Fingerprint>,
-    /// Communities whose members here have refused, or cannot be asked, to let us in.
-    pub(super) refused: BTreeSet<CommunityId>,
+    /// Communities into which this peer was asked to let us, and has said yes or no.
+    pub(super) answered_joins: BTreeSet<CommunityId>,
 }
 
 #[derive(Debug)]
@@ -117,7 +117,8 @@ impl Engine {
         let proven = state.asking.as_ref().map(|a| a.proven.clone()).unwrap_or_default();
         // Nobody else is in the own space.
         let unproven = self.communities.values().any(|s| !s.is_own_space() && !proven.contains(&s.id()));
-        let wanting = unproven || state.asking.is_none() || self.pending.keys().any(|c| !state.refused.contains(c));
+        let wanting =
+            unproven || state.asking.is_none() || self.pending.keys().any(|c| !state.answered_joins.contains(c));
         let mut effects: Vec<Effect> = if wanting { self.hello(peer).into_iter().collect() } else { Vec::new() };
         for community in proven {
             effects.extend(self.compare(peer, community));
@@ -184,7 +185,7 @@ impl Engine {
             }
             (Question::Join(community), Response::Refused(name)) => {
                 if let Some(state) = self.peers.get_mut(peer) {
-                    state.refused.insert(community);
+                    state.answered_joins.insert(community);
                 }
                 vec![Effect::Tell(Event::JoinRefused(community, name.as_str().to_owned()))]
             }

@@ -84,7 +84,7 @@ async fn who_waits_is_told_when_the_node_stops() {
     let key = alice.invite("garden", 1).await;
     alice.node.close().await.unwrap();
     let joining = bob.node.api().clone();
-    let body = json!({ "key": key, "wait_ms": 600_000 }).to_string().into_bytes();
+    let body = json!({ "key": key, "wait_ms": 60_000 }).to_string().into_bytes();
     let request = bob.request(Method::POST, "/join").header("content-type", "application/json").body(body).unwrap();
     let waiting = tokio::spawn(async move { joining.call(request).await });
     while bob.node.api().app.handle.snapshot().pending.is_empty() {

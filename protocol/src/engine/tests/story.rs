@@ -361,6 +361,23 @@ fn who_was_removed_or_left_neither_writes_nor_is_served() {
 }
 
 #[test]
+fn who_left_comes_back_by_another_invite() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = found(&mut world, "alice", "garden");
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    world.command("bob", Command::Leave(garden)).unwrap();
+    assert_eq!(role(&world, "alice", garden, "bob"), Role::None);
+    assert_eq!(role(&world, "bob", garden, "bob"), Role::None);
+    let meanwhile = post(&mut world, "alice", garden, "meanwhile", &[], 0);
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    assert_eq!(role(&world, "alice", garden, "bob"), Role::Member);
+    assert_eq!(role(&world, "bob", garden, "bob"), Role::Member);
+    assert!(world.node("bob").memory.readable(garden).contains(&meanwhile));
+}
+
+#[test]
 fn a_restart_changes_nothing() {
     let mut world = World::of(&["alice", "bob"]);
     let garden = found(&mut world, "alice", "garden");
