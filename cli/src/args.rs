@@ -7,11 +7,13 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use crate::commands::{
-    bookmark, community, demo, edit, import, init, invite, join, limits, link, list, member, peer, post, profile,
-    relay, reply, retract, run, show, status, sync, trace, words,
+    bookmark, charter, community, demo, device, edit, import, init, invite, join, limits, link, list, member,
+    passphrase, peer, post, profile, relay, reply, retract, run, show, status, sync, trace, words,
 };
 
 /// A personal node for communities of practice: keep posts and bookmarks, join by an invite key, relay what matters.
@@ -32,6 +34,16 @@ pub(crate) struct Everywhere {
     /// The home folder [default: the platform's data folder]
     #[arg(long, global = true, value_name = "DIR", env = "HEARTH_HOME", hide_env_values = true)]
     pub(crate) home: Option<PathBuf>,
+    /// A file that holds the passphrase of the home, where it is not to be asked for
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "HEARTH_PASSPHRASE_FILE",
+        hide_env_values = true,
+        value_parser = passphrase_file()
+    )]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Print for scripts: one JSON object, or one a line
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -44,15 +56,21 @@ pub(crate) enum Verb {
     Init(init::Init),
     /// Show the 24 recovery words, until you have written them down
     Words(words::Words),
+    /// Seal the keys of this home with a passphrase, or take it off
+    #[command(subcommand)]
+    Passphrase(passphrase::Passphrase),
     /// Run the node until it is stopped
     Run(run::Run),
     /// Show it all on this machine: four people, two communities, a broker
     Demo(demo::Demo),
     /// Who you are, what runs and what is kept
     Status(status::Status),
-    /// Found communities, list them, look at them, leave them
+    /// Found communities, list them, look at them, set their policy, leave them
     #[command(subcommand)]
     Community(community::Community),
+    /// What a community is about
+    #[command(subcommand)]
+    Charter(charter::Charter),
     /// What a community knows of you
     #[command(subcommand)]
     Profile(profile::Profile),
@@ -90,6 +108,9 @@ pub(crate) enum Verb {
     /// Connections to other nodes
     #[command(subcommand)]
     Peer(peer::Peer),
+    /// Your devices: list them, add one, revoke those that are gone
+    #[command(subcommand)]
+    Device(device::Device),
     /// Catch up with everyone who can be reached
     Sync(sync::Sync),
     /// Every bound, with its reason
@@ -156,6 +177,39 @@ pub(crate) fn duration(typed: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_secs(seconds))
 }
 
+/// A moment in the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Since {
+    /// So long ago.
+    Ago(Duration),
+    /// Then, in milliseconds since 1970.
+    At(u64),
+}
+
+impl Since {
+    /// In milliseconds since 1970.
+    pub(crate) fn ms(self, now_ms: u64) -> u64 {
+        match self {
+            Self::Ago(duration) => now_ms.saturating_sub(milliseconds(duration)),
+            Self::At(ms) => ms,
+        }
+    }
+}
+
+/// A moment as people type it: how long ago, or when, in UTC unless it says otherwise.
+pub(crate) fn since(typed: &str) -> Result<Since, &'static str> {
+    const WRONG: &str =
+        "say how long ago, like 2d, or when, like 2026-11-01, 2026-11-01T10:00 (UTC) or 2026-11-01T10:00+02:00";
+    if let Ok(duration) = duration(typed) {
+        return Ok(Since::Ago(duration));
+    }
+    // As this program prints it.
+    let typed = typed.trim().trim_end_matches(" UTC");
+    let in_utc = || typed.parse::<DateTime>().and_then(|date| date.to_zoned(TimeZone::UTC)).map(|at| at.timestamp());
+    let at = typed.parse::<Timestamp>().or_else(|_| in_utc()).map_err(|_| WRONG)?;
+    u64::try_from(at.as_millisecond()).map(Since::At).map_err(|_| "that is before 1970")
+}
+
 /// A duration in the API's milliseconds.
 pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -167,6 +221,19 @@ pub(crate) fn filled(typed: &str) -> Result<String, &'static str> {
         return Err("it is empty");
     }
     Ok(typed.to_owned())
+}
+
+/// A file that holds a passphrase. Not standard input: that carries texts and invite keys.
+pub(crate) fn passphrase_file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|typed| {
+        if typed.is_empty() {
+            return Err("it is empty");
+        }
+        if typed == "-" {
+            return Err("a passphrase is not read from standard input: name a file, or leave it out to be asked");
+        }
+        Ok(PathBuf::from(typed))
+    })
 }
 
 #[cfg(test)]
@@ -210,6 +277,21 @@ mod tests {
         assert_eq!(duration(&format!("{most}d")), Err(DurationError::TooLong));
         assert_eq!(duration("99999999999999999999999s"), Err(DurationError::TooLong));
         assert_eq!(milliseconds(Duration::from_secs(most)), most * 1_000);
+    }
+
+    #[test]
+    fn a_moment_is_so_long_ago_or_a_time_in_utc() {
+        assert_eq!(since("2d"), Ok(Since::Ago(Duration::from_secs(172_800))));
+        let first = 1_793_491_200_000;
+        for typed in ["2026-11-01", "2026-11-01T00:00", "2026-11-01 00:00 UTC", "2026-11-01T02:00:00+02:00"] {
+            assert_eq!(since(typed), Ok(Since::At(first)), "{typed}");
+        }
+        assert_eq!(since("2026-11-01T10:30:00Z"), Ok(Since::At(first + 37_800_000)));
+        for wrong in ["", "yesterday", "2", "2026-13-01", "1969-12-31", "10:00"] {
+            assert!(since(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(Since::Ago(Duration::from_secs(60)).ms(100_000), 40_000);
+        assert_eq!(Since::Ago(Duration::from_secs(60)).ms(1), 0);
     }
 
     #[test]
@@ -322,6 +404,38 @@ mod tests {
         assert_eq!(post.place.to, ["garden", "library"]);
         assert_eq!(post.place.tags, ["tea"]);
         assert_eq!(post.text.as_deref(), Some("hello"));
+    }
+
+    #[test]
+    fn a_passphrase_comes_from_a_file_and_never_from_an_argument_or_standard_input() {
+        use clap::error::ErrorKind;
+        let args = Args::try_parse_from(["hearth", "list", "--passphrase-file", "/run/secret"])
+            .expect("the test types a correct line");
+        assert_eq!(args.everywhere.passphrase_file, Some(PathBuf::from("/run/secret")));
+        for line in [["list", "--passphrase-file", "-"], ["list", "--passphrase-file", ""]] {
+            assert_eq!(kind_of_refusal(&line), ErrorKind::ValueValidation);
+        }
+        assert_eq!(kind_of_refusal(&["passphrase", "set", "nine beans"]), ErrorKind::UnknownArgument);
+        assert_eq!(kind_of_refusal(&["init", "--words", "abandon"]), ErrorKind::ValueValidation);
+        assert_eq!(kind_of_refusal(&["init", "--passphrase=beans"]), ErrorKind::TooManyValues);
+    }
+
+    #[test]
+    fn words_are_asked_for_or_piped_in_and_a_rung_goes_with_them() {
+        use clap::error::ErrorKind;
+        for (line, words, rung) in [
+            (&["init"][..], None, 0),
+            (&["init", "--words"], Some(init::Words::Asked), 0),
+            (&["init", "--words", "-", "--rung", "2"], Some(init::Words::Piped), 2),
+            (&["init", "--words", "--rung", "7"], Some(init::Words::Asked), 7),
+        ] {
+            let Verb::Init(init) = parsed(line) else {
+                panic!("another verb was parsed");
+            };
+            assert_eq!((init.words, init.rung), (words, rung), "{line:?}");
+        }
+        assert_eq!(kind_of_refusal(&["init", "--rung", "1"]), ErrorKind::MissingRequiredArgument);
+        assert_eq!(kind_of_refusal(&["init", "--words", "-", "--rung", "8"]), ErrorKind::ValueValidation);
     }
 
     #[test]

@@ -3,8 +3,10 @@
 //! Always true: a verb that asks gets one session, which is closed whatever happened; what it prints was acknowledged.
 
 pub(crate) mod bookmark;
+pub(crate) mod charter;
 pub(crate) mod community;
 pub(crate) mod demo;
+pub(crate) mod device;
 pub(crate) mod edit;
 pub(crate) mod import;
 pub(crate) mod init;
@@ -14,6 +16,7 @@ pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod list;
 pub(crate) mod member;
+pub(crate) mod passphrase;
 pub(crate) mod peer;
 pub(crate) mod post;
 pub(crate) mod profile;
@@ -28,11 +31,12 @@ pub(crate) mod trace;
 pub(crate) mod words;
 pub(crate) mod writing;
 
-use crate::args::{Args, Verb};
+use crate::args::{Args, Everywhere, Verb};
 use crate::error::Error;
 use crate::home;
 use crate::logs;
 use crate::output::Output;
+use crate::session::unlock::Unlock;
 use crate::session::{Network, Session};
 
 /// What is logged of a command: nothing that its own error does not say.
@@ -40,14 +44,16 @@ const QUIET: &str = "off";
 
 /// Does what the arguments say.
 pub(crate) async fn run(args: Args, out: &mut Output) -> Result<(), Error> {
+    let Everywhere { home, passphrase_file, .. } = args.everywhere;
+    let unlock = Unlock::new(passphrase_file);
     match args.verb {
         None => out.say(&crate::grammar().render_help().to_string()),
         Some(Verb::Demo(demo)) => demo.run(out).await,
-        Some(Verb::Run(run)) => run.run(&home::chosen(args.everywhere.home)?, out).await,
+        Some(Verb::Run(run)) => run.run(&home::chosen(home)?, unlock, out).await,
         Some(verb) => {
             logs::start(QUIET);
-            let home = home::chosen(args.everywhere.home)?;
-            let mut session = Session::new(home, name(&verb), network(&verb), out.progress());
+            let home = home::chosen(home)?;
+            let mut session = Session::new(home, name(&verb), network(&verb), out.progress(), unlock);
             let done = Box::pin(ask(verb, &mut session, out)).await;
             let closed = session.close().await;
             done.and(closed)
@@ -60,8 +66,10 @@ pub(crate) async fn ask(verb: Verb, session: &mut Session, out: &mut Output) -> 
     match verb {
         Verb::Init(init) => init.run(session, out).await,
         Verb::Words(words) => words.run(session, out).await,
+        Verb::Passphrase(passphrase) => passphrase.run(session, out).await,
         Verb::Status(status) => status.run(session, out).await,
         Verb::Community(community) => community.run(session, out).await,
+        Verb::Charter(charter) => charter.run(session, out).await,
         Verb::Profile(profile) => profile.run(session, out).await,
         Verb::Invite(invite) => invite.run(session, out).await,
         Verb::Join(join) => join.run(session, out).await,
@@ -78,6 +86,7 @@ pub(crate) async fn ask(verb: Verb, session: &mut Session, out: &mut Output) -> 
         Verb::Link(link) => link.run(session, out).await,
         Verb::Relay(relay) => relay.run(session, out).await,
         Verb::Peer(peer) => peer.run(session, out).await,
+        Verb::Device(device) => device.run(session, out).await,
         Verb::Sync(sync) => sync.run(session, out).await,
         Verb::Limits(limits) => limits.run(session, out).await,
         Verb::Run(_) | Verb::Demo(_) => unreachable!("`run` has answered these without a session"),
@@ -89,10 +98,12 @@ fn name(verb: &Verb) -> &'static str {
     match verb {
         Verb::Init(_) => "init",
         Verb::Words(_) => "words",
+        Verb::Passphrase(_) => "passphrase",
         Verb::Run(_) => "run",
         Verb::Demo(_) => "demo",
         Verb::Status(_) => "status",
         Verb::Community(_) => "community",
+        Verb::Charter(_) => "charter",
         Verb::Profile(_) => "profile",
         Verb::Invite(_) => "invite",
         Verb::Join(_) => "join",
@@ -109,6 +120,7 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Link(_) => "link",
         Verb::Relay(_) => "relay",
         Verb::Peer(_) => "peer",
+        Verb::Device(_) => "device",
         Verb::Sync(_) => "sync",
         Verb::Limits(_) => "limits",
     }
@@ -118,7 +130,9 @@ fn name(verb: &Verb) -> &'static str {
 fn network(verb: &Verb) -> Network {
     match verb {
         Verb::Join(join) if join.cancel.is_none() => Network::On,
+        Verb::Init(init) if init.pair.is_some() => Network::On,
         Verb::Sync(_) | Verb::Peer(peer::Peer::Add(_)) => Network::On,
+        Verb::Community(community) if community.looks() => Network::On,
         _ => Network::Off,
     }
 }
@@ -129,12 +143,16 @@ mod tests {
     use clap::Parser as _;
 
     #[test]
-    fn only_join_sync_and_peer_add_start_the_network() {
+    fn only_join_sync_peer_add_and_a_look_start_the_network() {
         let on = |line: &str| {
             let args = Args::try_parse_from(line.split(' ')).expect("the test types a correct line");
             network(&args.verb.expect("the test types a verb")) == Network::On
         };
         assert!(on("hearth join KEY") && on("hearth sync") && on("hearth peer add /ip4/1.2.3.4/tcp/5"));
+        for key in ["hearth1abc", "HEARTH:HEARTH1ABC", "-"] {
+            assert!(on(&format!("hearth community show {key}")), "{key}");
+        }
+        assert!(!on("hearth community show hearth") && !on("hearth device add"));
         for line in ["hearth join --cancel garden", "hearth peer list", "hearth post hello", "hearth status"] {
             assert!(!on(line), "{line}");
         }

@@ -6,11 +6,13 @@
 use std::io;
 use std::path::PathBuf;
 
+use hearth_node::pair::{PairError, PairingCodeRefusal};
 use hearth_node::{HomeError, NodeError, StartError};
 use serde_json::{Value, json};
 
 /// The node's reasons for not starting that the person can only mend by typing something else.
-const TYPED_WRONG: [&str; 2] = ["bad_address", "bad_name"];
+const TYPED_WRONG: [&str; 6] =
+    ["bad_address", "bad_name", "bad_passphrase", "bad_rung", "bad_words", "wrong_passphrase"];
 
 const COULD_NOT: u8 = 1;
 const TYPED: u8 = 2;
@@ -44,6 +46,12 @@ pub(crate) enum Error {
     /// The home folder is not as it should be.
     #[error(transparent)]
     Home(#[from] HomeError),
+    /// The pasted text is no pairing code.
+    #[error(transparent)]
+    PairingCode(#[from] PairingCodeRefusal),
+    /// No other device has taken this one.
+    #[error(transparent)]
+    Pair(#[from] PairError),
     /// The node could not be opened.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -172,6 +180,18 @@ pub(crate) enum Error {
         /// The first wrong byte, from 1.
         at: usize,
     },
+    /// A passphrase is needed, and nobody gave one.
+    #[error("there is no passphrase: none was typed, and no file was named")]
+    NoPassphrase,
+    /// A new passphrase was typed once so and once otherwise.
+    #[error("the two passphrases are not the same")]
+    PassphrasesDiffer,
+    /// There is no passphrase that could be taken off.
+    #[error("the keys in {} are not sealed with a passphrase", path.display())]
+    NotSealed {
+        /// The folder.
+        path: PathBuf,
+    },
     /// An edit that changes nothing.
     #[error("there is nothing to change")]
     NothingToChange,
@@ -240,8 +260,10 @@ impl Error {
             | Self::EmptyInput { .. }
             | Self::TooLong { .. }
             | Self::NotText { .. }
+            | Self::PassphrasesDiffer
             | Self::NothingToChange => TYPED,
             Self::Answered { status: 403, .. } => REFUSED,
+            Self::PairingCode(_) => TYPED,
             Self::Start(error) if TYPED_WRONG.contains(&error.reason()) => TYPED,
             Self::Home(error) if TYPED_WRONG.contains(&error.reason()) => TYPED,
             _ => COULD_NOT,
@@ -253,6 +275,8 @@ impl Error {
         match self {
             Self::Answered { reason, .. } => reason,
             Self::Home(error) => error.reason(),
+            Self::PairingCode(refusal) => refusal.name(),
+            Self::Pair(error) => error.reason(),
             Self::Start(error) => error.reason(),
             Self::Node(error) => error.reason(),
             Self::Demo { reason, .. } => reason,
@@ -272,6 +296,9 @@ impl Error {
             Self::EmptyInput { .. } => "empty",
             Self::TooLong { .. } => "too_long",
             Self::NotText { .. } => "not_text",
+            Self::NoPassphrase => "no_passphrase",
+            Self::PassphrasesDiffer => "passphrases_differ",
+            Self::NotSealed { .. } => "not_sealed",
             Self::NothingToChange => "nothing_to_change",
             Self::Reading(_) => "input_unreadable",
             Self::File { .. } => "file_unreadable",
@@ -288,6 +315,8 @@ impl Error {
         match self {
             Self::Answered { hint, .. } | Self::Arguments { hint, .. } | Self::Demo { hint, .. } => hint.clone(),
             Self::Home(error) => error.hint(),
+            Self::PairingCode(_) => "make one on your other device, and paste it whole: hearth device add".to_owned(),
+            Self::Pair(error) => error.hint(),
             Self::Start(error) => error.hint(),
             Self::Node(error) => error.hint(),
             Self::NoHome { .. } => "`hearth init` makes one; --home DIR or HEARTH_HOME names another folder".to_owned(),
@@ -313,6 +342,12 @@ impl Error {
             Self::EmptyInput { what } => format!("write something into the {what}"),
             Self::TooLong { .. } | Self::FileTooLong { .. } => "cut it into parts".to_owned(),
             Self::NotText { .. } => "save it as UTF-8 first, for instance with `iconv -t utf-8`".to_owned(),
+            Self::NoPassphrase => {
+                "type it on a terminal, where it is asked for, or name a file that holds it: --passphrase-file FILE"
+                    .to_owned()
+            }
+            Self::PassphrasesDiffer => "nothing was changed; type the command again".to_owned(),
+            Self::NotSealed { .. } => "`hearth passphrase set` seals them".to_owned(),
             Self::NothingToChange => "give the new text, or --title, --note or -t".to_owned(),
             Self::File { .. } => "check the name and who may read it".to_owned(),
             Self::NothingRead { .. } => {

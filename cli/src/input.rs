@@ -1,11 +1,19 @@
 //! What comes in from outside the arguments: piped text, typed answers, files. All of it bounded.
 //!
-//! Always true: nothing longer than its bound is held in memory, and text is whole UTF-8 that is not blank.
+//! Always true: nothing longer than its bound is held in memory, and text is whole UTF-8 that is not blank; what is
+//! secret is not shown where it is typed, but for the words, which nobody types right unseen.
+
+mod hidden;
 
 use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::Path;
 
+use hearth_node::Passphrase;
+use hearth_node::home::PASSPHRASE_BYTES;
+use zeroize::Zeroizing;
+
+use crate::commands::init::Words;
 use crate::error::Error;
 use crate::output::Output;
 
@@ -18,6 +26,9 @@ pub(crate) const FILE_BYTES: u64 = 64 * 1024 * 1024;
 /// One answer typed at a question.
 const ANSWER_BYTES: u64 = 256;
 
+/// 24 words, with their numbers and some air between them.
+const SECRET_BYTES: u64 = 2 * 1024;
+
 /// Asks for standard input instead of an argument.
 const STDIN: &str = "-";
 
@@ -27,6 +38,11 @@ pub(crate) fn text(typed: Option<String>) -> Result<String, Error> {
     let stdin = io::stdin();
     let typed = or_piped(WHAT, typed, || !stdin.is_terminal())?;
     given(WHAT, TEXT_BYTES, typed, &mut stdin.lock())
+}
+
+/// A pairing code, typed at a question or piped in.
+pub(crate) fn pairing_code(from: Words, out: &mut Output) -> Result<Zeroizing<String>, Error> {
+    secret(from, "pairing code", "Paste the pairing code: ", out)
 }
 
 /// An invite key, as typed, piped in, or asked for on a terminal: so that it is in no history. Blanks around it are cut off.
@@ -41,6 +57,51 @@ pub(crate) fn key(typed: Option<String>, out: &mut Output) -> Result<String, Err
     };
     let key = given(WHAT, KEY_BYTES, typed, &mut stdin.lock())?;
     Ok(key.trim().to_owned())
+}
+
+/// A passphrase typed unseen after a question on standard error; none where there is no terminal.
+pub(crate) fn passphrase(question: &str) -> Result<Option<Passphrase>, Error> {
+    let typed = hidden::line(question, PASSPHRASE_BYTES)?;
+    Ok(typed.map(|typed| Passphrase::new(&typed)).transpose()?)
+}
+
+/// The passphrase that a file holds: its one line, without the end of the line.
+pub(crate) fn passphrase_in(path: &Path) -> Result<Passphrase, Error> {
+    let unreadable = |source| Error::File { path: path.to_owned(), source };
+    // With room for the longest one nothing is moved, and nothing left behind.
+    let mut bytes = Zeroizing::new(vec![0; PASSPHRASE_BYTES + 2]);
+    let mut filled = 0;
+    let mut file = File::open(path).map_err(unreadable)?;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(more) => filled += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(error)),
+        }
+    }
+    let text = str::from_utf8(&bytes[..filled])
+        .map_err(|error| Error::NotText { what: "passphrase", at: error.valid_up_to() + 1 })?;
+    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    Ok(Passphrase::new(line)?)
+}
+
+/// The 24 words: from standard input, or typed after a question.
+pub(crate) fn words(from: Words, out: &mut Output) -> Result<Zeroizing<String>, Error> {
+    secret(from, "list of the 24 words", "The 24 words, in their order: ", out)
+}
+
+fn secret(from: Words, what: &'static str, question: &str, out: &mut Output) -> Result<Zeroizing<String>, Error> {
+    let stdin = io::stdin();
+    let typed = match from {
+        Words::Piped => STDIN.to_owned(),
+        Words::Asked if stdin.is_terminal() => {
+            out.prompt(question);
+            line(&mut stdin.lock(), what, SECRET_BYTES)?
+        }
+        Words::Asked => return Err(Error::NoInput { what }),
+    };
+    given(what, SECRET_BYTES, typed, &mut stdin.lock()).map(Zeroizing::new)
 }
 
 /// One line typed after a question on standard error.
@@ -167,6 +228,35 @@ mod tests {
         assert_eq!(taken, "one\n");
         let error = line(&mut &b"123456789\n"[..], "answer", 8);
         assert!(matches!(error, Err(Error::TooLong { .. })));
+    }
+
+    #[test]
+    fn the_one_line_of_a_file_is_the_passphrase() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let path = folder.path().join("passphrase");
+        let read = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).expect("the folder is ours");
+            passphrase_in(&path)
+        };
+        let expected = Passphrase::new("nine beans").expect("it is one");
+        for bytes in [&b"nine beans"[..], b"nine beans\n", b"nine beans\r\n"] {
+            assert_eq!(read(bytes).expect("it holds one"), expected);
+        }
+        assert_ne!(read(b" nine beans\n").expect("it holds one"), expected, "a blank counts");
+        assert!(read(&[b'x'; PASSPHRASE_BYTES]).is_ok());
+        for (bytes, reason) in [
+            (&b""[..], "bad_passphrase"),
+            (b"\n", "bad_passphrase"),
+            (b"nine\nbeans\n", "bad_passphrase"),
+            (&[b'x'; PASSPHRASE_BYTES + 1], "bad_passphrase"),
+            (&[b'x'; 64 * 1024], "bad_passphrase"),
+            (b"nine \xff", "not_text"),
+        ] {
+            let error = read(bytes).expect_err("it holds none");
+            assert_eq!((error.reason(), error.exit_code()), (reason, 2));
+        }
+        let missing = passphrase_in(Path::new("/nowhere/passphrase")).expect_err("it is not there");
+        assert_eq!((missing.reason(), missing.exit_code()), ("file_unreadable", 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    keep_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -16,3 +17,14 @@ fn main() -> ExitCode {
     };
     runtime.block_on(Box::pin(hearth_cli::run(std::env::args_os().collect())))
 }
+
+/// Nobody but its owner reads what this program writes, also where a library writes it.
+#[cfg(unix)]
+fn keep_files_private() {
+    use rustix::fs::Mode;
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Other systems give a new file the rights of its folder.
+#[cfg(not(unix))]
+fn keep_files_private() {}

@@ -7,6 +7,7 @@ pub(crate) mod escape;
 mod json;
 pub(crate) mod layout;
 pub(crate) mod progress;
+pub(crate) mod qr;
 pub(crate) mod time;
 
 use std::ffi::OsString;

@@ -1,17 +1,20 @@
 //! From a request to an answer: who owns the home decides the carrier.
 //!
 //! Where a node runs, its local API is asked; where none runs, the node is opened in this process. Waits for
-//! commands that end and nodes that start, within a bound. Always true: both carriers bring the same request; the
+//! commands that end and nodes that start, within a bound. Asks for the passphrase where it turns out to be needed. Always true: both carriers bring the same request; the
 //! home is given back when the session is closed; nothing is opened before the first request.
 
 mod here;
 mod remote;
+pub(crate) mod unlock;
 
 use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
-use hearth_node::{Holder, Home, Mode, Node};
+use hearth_node::home::Keys;
+use hearth_node::pair::PairingCode;
+use hearth_node::{Holder, Home, HomeError, Mode, Node, Passphrase};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -20,13 +23,16 @@ use crate::output::progress::Progress;
 use crate::request::Request;
 use here::Here;
 use remote::Remote;
+use unlock::Unlock;
 
 /// How long another command may take to end, or a node to start.
 const LOCK_PATIENCE: Duration = Duration::from_secs(10);
 /// The lock on a home tells nobody when it is given back, so it is looked at again, this often.
 const LOCK_LOOK: Duration = Duration::from_millis(50);
 /// What the lock says of its owner when that is a node.
-const NODE: &str = "node";
+pub(crate) const NODE: &str = "node";
+/// The reason of a home that cannot be opened without its passphrase.
+const LOCKED: &str = "locked_home";
 
 /// What a carrier brings back.
 pub(crate) type Carried<'a> = Pin<Box<dyn Future<Output = Result<http::Response<Vec<u8>>, Error>> + 'a>>;
@@ -59,13 +65,14 @@ pub(crate) struct Session {
     command: &'static str,
     network: Network,
     progress: Progress,
+    unlock: Unlock,
     carrier: Option<Box<dyn Carrier>>,
 }
 
 impl Session {
     /// A conversation that opens at its first request.
-    pub(crate) fn new(home: Home, command: &'static str, network: Network, progress: Progress) -> Self {
-        Self { home, command, network, progress, carrier: None }
+    pub(crate) fn new(home: Home, command: &'static str, network: Network, progress: Progress, unlock: Unlock) -> Self {
+        Self { home, command, network, progress, unlock, carrier: None }
     }
 
     /// A conversation with whatever a test made up.
@@ -73,13 +80,52 @@ impl Session {
     pub(crate) fn carried_by(carrier: impl Carrier + 'static) -> Self {
         Self {
             carrier: Some(Box::new(carrier)),
-            ..Self::new(Home::at("/nowhere".into()), "test", Network::Off, Progress::Hidden)
+            ..Self::new(Home::at("/nowhere".into()), "test", Network::Off, Progress::Hidden, Unlock::default())
         }
     }
 
     /// The home that is asked about.
     pub(crate) fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// The way to the home's passphrase.
+    pub(crate) fn unlock(&mut self) -> &mut Unlock {
+        &mut self.unlock
+    }
+
+    /// Makes the home: of a new person, or of the one of these words with the number of their current key. It is
+    /// sealed where a passphrase was chosen.
+    pub(crate) fn make_home(&self, name: &str, words: Option<(&str, u8)>) -> Result<(), Error> {
+        match words {
+            None => self.home.create(name, self.unlock.given())?,
+            Some((words, rung)) => self.home.restore(name, words, rung, self.unlock.given())?,
+        }
+        Ok(())
+    }
+
+    /// Makes the home of one more device, which another device of the same person certifies.
+    pub(crate) async fn pair_home(&self, code: &PairingCode) -> Result<(), Error> {
+        Ok(Box::pin(hearth_node::pair::pair(&self.home, code, self.unlock.given())).await?)
+    }
+
+    /// The keys of the home, without a node; asks for the passphrase where they are sealed.
+    pub(crate) fn unlocked_keys(&mut self) -> Result<Keys, Error> {
+        if self.home.is_locked() {
+            self.unlock.ask()?;
+        }
+        Ok(self.home.keys(self.unlock.given())?)
+    }
+
+    /// Seals the keys of the home with `new`, or with nothing; what opened them before was asked for before. Waits
+    /// for another command to end; refuses at once where a node runs.
+    pub(crate) async fn set_passphrase(&self, new: Option<&Passphrase>) -> Result<(), Error> {
+        settled(self.progress, LOCK_PATIENCE, async || match self.home.set_passphrase(self.unlock.given(), new) {
+            Ok(()) => Ok(Step::Done(())),
+            Err(HomeError::Held { holder, .. }) if holder.holder != NODE => Ok(Step::Wait(held(&holder))),
+            Err(error) => Err(error.into()),
+        })
+        .await
     }
 
     /// The node's answer; what it refuses is an error.
@@ -112,28 +158,38 @@ impl Session {
         }
     }
 
-    async fn open(&self) -> Result<Box<dyn Carrier>, Error> {
+    async fn open(&mut self) -> Result<Box<dyn Carrier>, Error> {
         if !self.home.exists() {
             return Err(Error::NoHome { path: self.home.path().to_owned() });
         }
+        // A running node may have left a token for us, so that nothing has to be unlocked.
+        match self.carrier(self.unlock.given()).await {
+            Err(locked) if locked.reason() == LOCKED => match self.unlock.ask()? {
+                Some(_) => self.carrier(self.unlock.given()).await,
+                None => Err(locked),
+            },
+            done => done,
+        }
+    }
+
+    async fn carrier(&self, passphrase: Option<&Passphrase>) -> Result<Box<dyn Carrier>, Error> {
         settled(self.progress, LOCK_PATIENCE, async || match self.home.holder()? {
             None => {
                 let mode = Mode::Command { name: self.command.to_owned(), network: self.network == Network::On };
-                let token = self.home.token()?;
-                let opened = opened(&self.home, mode).await?;
-                Ok(opened.map(|node| Box::new(Here::new(node, token)) as Box<dyn Carrier>))
+                let opened = opened(&self.home, mode, passphrase).await?;
+                Ok(opened.map(|node| Box::new(Here::new(node)) as Box<dyn Carrier>))
             }
-            Some(holder) if holder.holder == NODE => self.reach(holder).await,
+            Some(holder) if holder.holder == NODE => self.reach(holder, passphrase).await,
             Some(holder) => Ok(Step::Wait(held(&holder))),
         })
         .await
     }
 
-    async fn reach(&self, holder: Holder) -> Result<Step<Box<dyn Carrier>>, Error> {
+    async fn reach(&self, holder: Holder, passphrase: Option<&Passphrase>) -> Result<Step<Box<dyn Carrier>>, Error> {
         let Some(api) = holder.api else {
             return Ok(Step::Wait(Error::Starting { pid: holder.pid }));
         };
-        match Remote::reach(&self.home, holder.pid, api).await {
+        match Remote::reach(&self.home, holder.pid, api, passphrase).await {
             Ok(remote) => Ok(Step::Done(Box::new(remote))),
             // It may be on its way down, or just up and not listening yet.
             Err(error @ Error::Unreachable { .. }) => Ok(Step::Wait(error)),
@@ -148,17 +204,25 @@ impl Session {
 
 /// Opens the node that serves this home until it is stopped.
 ///
-/// Waits for a command to end; refuses at once where a node runs already.
+/// Waits for a command to end; refuses at once where a node runs already, before it asks for a passphrase.
 pub(crate) async fn start_node(
     home: &Home,
     listen: &[String],
     api: Option<&str>,
     progress: Progress,
+    unlock: &mut Unlock,
 ) -> Result<Node, Error> {
+    if home.is_locked() && unlock.given().is_none() {
+        if let Some(Holder { pid, api, .. }) = home.holder()?.filter(|holder| holder.holder == NODE) {
+            return Err(Error::AlreadyRuns { pid, api });
+        }
+        unlock.ask()?;
+    }
+    let passphrase = unlock.given();
     let node = settled(progress, LOCK_PATIENCE, async || match home.holder()? {
         None => {
             let mode = Mode::Node { listen: listen.to_vec(), api: api.map(str::to_owned) };
-            Ok(opened(home, mode).await?.map(Box::new))
+            Ok(opened(home, mode, passphrase).await?.map(Box::new))
         }
         Some(holder) if holder.holder == NODE => Err(Error::AlreadyRuns { pid: holder.pid, api: holder.api }),
         Some(holder) => Ok(Step::Wait(held(&holder))),
@@ -204,8 +268,8 @@ async fn settled<T>(
 }
 
 /// Opens the node here; where somebody else was faster, that is something to wait for.
-async fn opened(home: &Home, mode: Mode) -> Result<Step<Node>, Error> {
-    match Box::pin(Node::open(home, mode)).await {
+async fn opened(home: &Home, mode: Mode, passphrase: Option<&Passphrase>) -> Result<Step<Node>, Error> {
+    match Box::pin(Node::open(home, mode, passphrase)).await {
         Ok(node) => Ok(Step::Done(node)),
         Err(error) => match home.holder() {
             Ok(Some(holder)) if holder.pid != std::process::id() => Ok(Step::Wait(held(&holder))),
@@ -271,7 +335,8 @@ mod tests {
     async fn without_a_home_nothing_is_opened_and_the_hint_makes_one() {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let path = folder.path().join("none");
-        let mut session = Session::new(Home::at(path.clone()), "list", Network::Off, Progress::Hidden);
+        let mut session =
+            Session::new(Home::at(path.clone()), "list", Network::Off, Progress::Hidden, Unlock::default());
         let error = session.ask(Request::get(&["status"])).await.expect_err("there is no home");
         assert_eq!((error.reason(), error.exit_code()), ("no_home", 1));
         assert!(error.hint().contains("hearth init") && error.to_string().contains("none"));

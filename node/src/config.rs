@@ -16,6 +16,10 @@ pub struct Config {
     pub listen: Vec<String>,
     /// Address of the local API; written at the first start.
     pub api: Option<String>,
+    /// After how many days a steward's node confirms who came by somebody else's invite; 3 where
+    /// nothing is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_days: Option<u16>,
 }
 
 /// Why a configuration cannot be used.

@@ -34,6 +34,8 @@ const BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Driver {
     pub(crate) engine: Engine,
     pub(crate) identity: Identity,
+    /// A setting of this node (B14).
+    pub(crate) confirm_after_ms: Option<u64>,
     pub(crate) writer: Writer,
     pub(crate) reader: Reader,
     pub(crate) inbox: mpsc::Receiver<Work>,
@@ -78,6 +80,7 @@ impl Driver {
     }
 
     fn run(mut self) {
+        self.set_up();
         self.publish_snapshot();
         loop {
             let mut batch: Vec<Work> = self.state.own.drain(..).map(|input| Work::Input(Box::new(input))).collect();
@@ -95,6 +98,12 @@ impl Driver {
             if !self.run_batch(batch) {
                 return;
             }
+        }
+    }
+
+    fn set_up(&mut self) {
+        if let Some(ms) = self.confirm_after_ms {
+            self.engine.confirm_after(ms);
         }
     }
 
@@ -206,6 +215,7 @@ impl Driver {
         match Engine::load(self.identity.clone(), &seed, clock::now(), &Overlay::new(&self.reader)) {
             Ok(engine) => {
                 self.engine = engine;
+                self.set_up();
                 let mut later = Later { effects: self.engine.start(clock::now()), repeated: Vec::new() };
                 self.carry_out(&mut later);
                 self.state.own.extend(connected.into_iter().map(Input::Connected));
@@ -237,6 +247,9 @@ impl Driver {
                     let addresses = addresses.iter().filter_map(|a| network::address_from_bytes(a).ok()).collect();
                     self.order(Order::Dial { peer: Some(peer), addresses });
                 }
+                Effect::Disconnect(peer) => self.order(Order::Part { peer }),
+                Effect::HearGossip(peer) => self.order(Order::HearGossip { peer }),
+                Effect::SpeakGossip(peer) => self.order(Order::SpeakGossip { peer }),
                 // Nobody to wake where this fails: the node is stopping.
                 Effect::Wake(at) => drop(self.wake.send(Some(at))),
                 Effect::Keep(_) | Effect::Judge { .. } => {}
@@ -279,7 +292,7 @@ impl Driver {
         let snapshot = Snapshot {
             communities: self.engine.communities().clone(),
             own_space: self.engine.own_space(),
-            pending: self.engine.pending().keys().copied().collect(),
+            pending: self.engine.pending(),
             peers: self.engine.connected_peers(),
             refusals: self.state.refusals.clone(),
         };

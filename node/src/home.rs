@@ -1,165 +1,64 @@
-//! The home folder: keys, token, lock. One home is one device of one person.
+//! The home folder: one home is one device of one person. This opens its keys, changes and seals them.
 //!
-//! Files are readable by their owner only. The lock says who works in the home; it is the
-//! operating system's, so it goes with the process that held it, however that ended.
+//! Its parts: `make` makes it, `keys` is what the file of keys says, `seal` closes it with a passphrase, `token` is who
+//! may ask the node, `lock` says who works in the home, `private` writes files for their owner alone. Leaves to others: the store,
+//! the configuration, and all that is decided with the keys.
+//!
+//! Always true: a secret is on the disk in the file of keys alone, and in none where that is sealed; it changes whole
+//! or not at all; what was secret in memory is wiped.
+
+mod begin;
+mod error;
+mod keys;
+mod lock;
+mod make;
+mod private;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod token;
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    sync::Arc,
 };
 
-use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::HEXLOWER_PERMISSIVE;
 use hearth_protocol::{
     bytes::Bytes,
-    encoding::{decode, encode},
     engine::Identity,
     epoch::SealingKey,
-    key::SecretKey,
+    id::PersonId,
+    key::{PublicKey, SecretKey},
+    limits,
     person::{Ladder, PersonRecord},
-    text::Text,
 };
-use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{clock, network};
+use keys::{Form, Secret, StoredKeys};
+use private::replace_secret;
+use seal::{FileKey, Sealed};
+
+pub use error::HomeError;
+pub(crate) use error::is_read_only;
+pub use lock::Holder;
+pub(crate) use lock::Lock;
+pub use make::DeviceKeys;
+pub(crate) use private::{entropy, write_private};
+pub use seal::{PASSPHRASE_BYTES, Passphrase, PassphraseRefusal};
+pub(crate) use token::LeftToken;
 
 const KEYS: &str = "keys";
-const TOKEN: &str = "token";
 const DEVICE: &str = "device.pub";
-const LOCK: &str = "lock";
-/// The version of the file of keys.
-const KEYS_VERSION: u8 = 1;
-/// How often, and for how long, a lock is tried before its holder is believed: another program
-/// may just be looking who holds it.
-const LOCK_TRIES: u32 = 10;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// Who holds the home while its passphrase changes.
+const CHANGING: &str = "command passphrase";
 
 /// A home folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     path: PathBuf,
-}
-
-/// Who works in a home.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// `node`, or `command` and its name.
-    pub holder: String,
-    /// Its process.
-    pub pid: u32,
-    /// Where its API is served, once it is.
-    pub api: Option<String>,
-}
-
-/// Why a home cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum HomeError {
-    /// There is a person in it already.
-    #[error("there is a home in {path} already")]
-    Exists {
-        /// The folder.
-        path: String,
-    },
-    /// There is none.
-    #[error("there is no home in {path}")]
-    Missing {
-        /// The folder.
-        path: String,
-    },
-    /// The name is none.
-    #[error("the name {why}")]
-    Name {
-        /// What is wrong with it.
-        why: hearth_protocol::text::TextRefusal,
-    },
-    /// It cannot be read or written.
-    #[error("cannot use {path}: {source}")]
-    Io {
-        /// The file or folder.
-        path: String,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file of it is damaged.
-    #[error("{path} is damaged")]
-    Damaged {
-        /// The file.
-        path: String,
-    },
-    /// It was written by a newer version.
-    #[error("the home in {path} was written by a newer Hearth")]
-    Newer {
-        /// The folder.
-        path: String,
-    },
-    /// Somebody works in it.
-    #[error("{} (process {}) works in {path}", .holder.holder, .holder.pid)]
-    Held {
-        /// The folder.
-        path: String,
-        /// Who.
-        holder: Holder,
-    },
-}
-
-impl HomeError {
-    /// Its name, for scripts.
-    #[must_use]
-    pub fn reason(&self) -> &'static str {
-        match self {
-            HomeError::Exists { .. } => "home_exists",
-            HomeError::Missing { .. } => "no_home",
-            HomeError::Name { .. } => "bad_name",
-            HomeError::Io { source, .. } if is_read_only(source) => "read_only_home",
-            HomeError::Io { .. } => "home_unusable",
-            HomeError::Damaged { .. } => "home_damaged",
-            HomeError::Newer { .. } => "newer_home",
-            HomeError::Held { .. } => "home_held",
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> String {
-        match self {
-            HomeError::Exists { .. } => "use it as it is, or name another folder with --home".to_owned(),
-            HomeError::Missing { .. } => "make one with `hearth init`".to_owned(),
-            HomeError::Name { .. } => "give one with `--name`".to_owned(),
-            HomeError::Io { source, .. } if is_read_only(source) => {
-                "make the folder writable for you, or name another with --home".to_owned()
-            }
-            HomeError::Io { .. } => "look at the folder, or name another with --home".to_owned(),
-            HomeError::Damaged { .. } => {
-                "restore it from a backup; the words of `hearth words` restore the person".to_owned()
-            }
-            HomeError::Newer { .. } => "install the newer Hearth again; nothing was changed".to_owned(),
-            HomeError::Held { holder, .. } => match &holder.api {
-                Some(api) => format!("it serves at {api}; stop it, or name another folder with --home"),
-                None => "wait until it ends, or name another folder with --home".to_owned(),
-            },
-        }
-    }
-}
-
-/// Whether the system refused to write for want of permission.
-pub(crate) fn is_read_only(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
-}
-
-/// The secrets of a device, as they lie in the file of keys.
-struct StoredKeys {
-    version: u8,
-    /// None once the words are written down.
-    entropy: Option<Bytes<32>>,
-    identity: Bytes<32>,
-    device: Bytes<32>,
-    sealing: Bytes<32>,
-    transport: Bytes<32>,
-    name: Text<{ hearth_protocol::limits::NAME_BYTES }>,
-    record: PersonRecord,
 }
 
 /// The secrets of a device.
@@ -171,6 +70,42 @@ pub struct Keys {
     pub transport: Zeroizing<[u8; 32]>,
     /// The 24 words, until they are written down.
     pub words: Option<Zeroizing<String>>,
+    /// What opens the file of keys once more.
+    pub opener: Opener,
+}
+
+/// What opens the file of keys once more without the passphrase: for a node, which asks for it once and may have to
+/// change the file later. Clones share it; it is wiped when the last is dropped.
+#[derive(Debug, Clone)]
+pub struct Opener(Option<Arc<FileKey>>);
+
+impl Opener {
+    /// Whether the keys are sealed.
+    #[must_use]
+    pub fn is_of_sealed(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
+/// What opens the file of keys.
+#[derive(Debug, Clone, Copy)]
+pub enum Unlock<'a> {
+    /// What somebody typed; none opens plain keys only.
+    With(Option<&'a Passphrase>),
+    /// That it was opened before.
+    Again(&'a Opener),
+}
+
+impl<'a> From<Option<&'a Passphrase>> for Unlock<'a> {
+    fn from(passphrase: Option<&'a Passphrase>) -> Unlock<'a> {
+        Unlock::With(passphrase)
+    }
+}
+
+impl<'a> From<&'a Opener> for Unlock<'a> {
+    fn from(opener: &'a Opener) -> Unlock<'a> {
+        Unlock::Again(opener)
+    }
 }
 
 impl Home {
@@ -192,104 +127,142 @@ impl Home {
         self.file(KEYS).exists()
     }
 
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.path.join(name)
+    /// Whether its keys are sealed, so that a passphrase is needed to open them.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.read_keys().is_ok_and(|bytes| keys::form(&bytes) == Some(Form::Sealed))
     }
 
-    /// Makes a person and a device.
-    ///
-    /// # Errors
-    /// [`HomeError`].
-    pub fn create(&self, name: &str) -> Result<(), HomeError> {
-        let name = Text::line(name).map_err(|why| HomeError::Name { why })?;
-        if self.exists() {
-            return Err(HomeError::Exists { path: self.path.display().to_string() });
-        }
-        let io = |source| self.io(source);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path).map_err(io)?;
-        let ladder = Ladder::new(fresh().map_err(io)?);
-        let (device, sealing) = (SecretKey::new(&fresh().map_err(io)?), SealingKey::new(fresh().map_err(io)?));
-        let record = ladder.record(device.public(), sealing.public(), clock::now());
-        let keys = StoredKeys {
-            version: KEYS_VERSION,
-            entropy: Some(Bytes(*ladder.entropy())),
-            identity: Bytes(*ladder.key(0).seed()),
-            device: Bytes(*device.seed()),
-            sealing: Bytes(*sealing.as_bytes()),
-            transport: Bytes(fresh().map_err(io)?),
-            name,
-            record,
-        };
-        let token = HEXLOWER.encode(&fresh::<32>().map_err(io)?);
-        write_private(&self.file(TOKEN), token.as_bytes()).map_err(io)?;
-        write_private(&self.file(DEVICE), device.public().0.to_string().as_bytes()).map_err(io)?;
-        // Last: with it the home exists.
-        write_private(&self.file(KEYS), &encode(&as_list(&keys))).map_err(io)
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     fn io(&self, source: io::Error) -> HomeError {
         HomeError::Io { path: self.path.display().to_string(), source }
     }
 
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+
     /// The secrets.
     ///
     /// # Errors
-    /// [`HomeError`].
-    pub fn keys(&self) -> Result<Keys, HomeError> {
-        let stored = self.stored_keys()?;
-        let words = stored.entropy.map(|entropy| Ladder::new(entropy.0).words());
-        let transport = Zeroizing::new(stored.transport.0);
+    /// [`HomeError::Locked`] and [`HomeError::WrongPassphrase`] where they are sealed; [`HomeError::Missing`],
+    /// [`HomeError::Newer`], [`HomeError::Damaged`], [`HomeError::Io`].
+    pub fn keys(&self, passphrase: Option<&Passphrase>) -> Result<Keys, HomeError> {
+        let (stored, opener) = self.stored(passphrase.into())?;
         Ok(Keys {
+            words: words_of(&stored),
             identity: Identity {
-                key: SecretKey::new(&stored.identity.0),
+                key: stored.identity.as_ref().map(|identity| SecretKey::new(&identity.0)),
                 device: SecretKey::new(&stored.device.0),
-                sealing: SealingKey::new(stored.sealing.0),
+                sealing: SealingKey::new(*stored.sealing.0),
                 record: stored.record,
                 name: stored.name,
-                peer: network::peer_of(&transport),
+                peer: network::peer_of(&stored.transport.0),
+                restoring: self.is_restoring(),
             },
-            transport,
-            words,
+            transport: stored.transport.0,
+            opener,
         })
+    }
+
+    /// The 24 words, until they are taken off this device.
+    ///
+    /// # Errors
+    /// As [`Home::keys`].
+    pub fn words<'a>(&self, unlock: impl Into<Unlock<'a>>) -> Result<Option<Zeroizing<String>>, HomeError> {
+        self.stored(unlock.into()).map(|(stored, _)| words_of(&stored))
     }
 
     /// Takes the words off this device. The identity key stays, so that joins can be signed.
     ///
     /// # Errors
-    /// [`HomeError`].
-    pub fn forget_words(&self) -> Result<(), HomeError> {
-        let mut stored = self.stored_keys()?;
+    /// As [`Home::keys`].
+    pub fn forget_words<'a>(&self, unlock: impl Into<Unlock<'a>>) -> Result<(), HomeError> {
+        let (mut stored, opener) = self.stored(unlock.into())?;
         stored.entropy = None;
-        write_private(&self.file(KEYS), &encode(&as_list(&stored))).map_err(|source| self.io(source))
+        self.write_keys(&stored, &opener)
     }
 
-    fn stored_keys(&self) -> Result<StoredKeys, HomeError> {
-        let path = self.file(KEYS);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => Zeroizing::new(bytes),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                return Err(HomeError::Missing { path: self.path.display().to_string() });
-            }
-            Err(source) => return Err(HomeError::Io { path: path.display().to_string(), source }),
-        };
-        if bytes.get(1).is_some_and(|version| (KEYS_VERSION + 1..0x18).contains(version)) {
-            return Err(HomeError::Newer { path: self.path.display().to_string() });
-        }
-        from_list(&bytes).ok_or_else(|| HomeError::Damaged { path: path.display().to_string() })
-    }
-
-    /// The token of the local API.
+    /// Puts a person's next identity key, and what the person says of themselves with it, in the place of the ones
+    /// before. For whoever holds the home: it is not locked here.
     ///
     /// # Errors
-    /// [`HomeError`].
-    pub fn token(&self) -> Result<String, HomeError> {
-        self.text(TOKEN)
+    /// [`HomeError::Uncertified`] when `record` does not certify this device under that key, or is of another person;
+    /// else as [`Home::keys`]. Then nothing is changed.
+    pub fn replace_identity<'a>(
+        &self,
+        unlock: impl Into<Unlock<'a>>,
+        identity: &SecretKey,
+        record: PersonRecord,
+    ) -> Result<(), HomeError> {
+        let (mut stored, opener) = self.stored(unlock.into())?;
+        if record.id() != stored.record.id() {
+            return Err(HomeError::Uncertified);
+        }
+        stored.identity = Some(Secret(identity.seed()));
+        stored.record = record;
+        if !stored.fit() {
+            return Err(HomeError::Uncertified);
+        }
+        self.write_keys(&stored, &opener)
+    }
+
+    /// Makes the key after `revealed` of the ladder from the 24 words, and puts it in the place of the one before;
+    /// none when there is none after it. The person, this device and its sealing key are those that it certifies.
+    ///
+    /// # Errors
+    /// [`HomeError::Words`] when the words are none, or another person's; else as [`Home::replace_identity`].
+    pub(crate) fn reveal_next(
+        &self,
+        opener: &Opener,
+        words: &str,
+        revealed: u8,
+        (person, device, kem): (PersonId, PublicKey, Bytes<32>),
+    ) -> Result<Result<(SecretKey, PersonRecord), ()>, HomeError> {
+        let ladder = Ladder::from_words(&make::plain_words(words)).map_err(|_| HomeError::Words)?;
+        if ladder.person() != person {
+            return Err(HomeError::Words);
+        }
+        let rung = revealed.saturating_add(1);
+        if usize::from(rung) >= limits::LADDER {
+            return Ok(Err(()));
+        }
+        let (key, record) = (ladder.key(rung), ladder.record_at(rung, device, kem, clock::now()));
+        self.replace_identity(opener, &key, record.clone())?;
+        Ok(Ok((key, record)))
+    }
+
+    /// Seals the keys with `new` in the place of `old`; without `new` they lie plain again. The token goes from the
+    /// home and comes back with that.
+    ///
+    /// # Errors
+    /// [`HomeError::Held`] while somebody works in the home; else as [`Home::keys`].
+    pub fn set_passphrase(&self, old: Option<&Passphrase>, new: Option<&Passphrase>) -> Result<(), HomeError> {
+        if !self.exists() {
+            return Err(HomeError::Missing { path: self.shown() });
+        }
+        let _held = self.lock(CHANGING)?;
+        let (stored, _) = self.stored(old.into())?;
+        let io = |source| self.io(source);
+        let opener = opener(new).map_err(io)?;
+        self.write_keys(&stored, &opener)?;
+        self.settle_token().map_err(io)
+    }
+
+    /// Puts right what a crash or an earlier version left, for whoever has locked the home: the token is where it
+    /// belongs, and no file is for others to read.
+    pub(crate) fn settle(&self) -> Result<(), HomeError> {
+        let settled = self.settle_token().and_then(|()| private::keep_all_from_others(&self.path));
+        settled.map_err(|source| self.io(source))
     }
 
     /// The device's public key.
     ///
     /// # Errors
-    /// [`HomeError`].
+    /// [`HomeError::Missing`], [`HomeError::Damaged`], [`HomeError::Io`].
     pub fn device(&self) -> Result<[u8; 32], HomeError> {
         let text = self.text(DEVICE)?;
         let damaged = || HomeError::Damaged { path: self.file(DEVICE).display().to_string() };
@@ -299,159 +272,59 @@ impl Home {
     fn text(&self, name: &str) -> Result<String, HomeError> {
         match fs::read_to_string(self.file(name)) {
             Ok(text) => Ok(text.trim().to_owned()),
-            Err(why) if why.kind() == io::ErrorKind::NotFound => {
-                Err(HomeError::Missing { path: self.path.display().to_string() })
-            }
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Err(HomeError::Missing { path: self.shown() }),
             Err(source) => Err(HomeError::Io { path: self.file(name).display().to_string(), source }),
         }
     }
 
-    /// Who works in the home now, if anybody does.
-    ///
-    /// # Errors
-    /// [`HomeError`].
-    pub fn holder(&self) -> Result<Option<Holder>, HomeError> {
-        let mut file = match File::open(self.file(LOCK)) {
-            Ok(file) => file,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(HomeError::Io { path: self.file(LOCK).display().to_string(), source }),
-        };
-        match file.try_lock_shared() {
-            Ok(()) => Ok(None),
-            Err(TryLockError::WouldBlock) => Ok(Some(read_holder(&mut file))),
-            Err(TryLockError::Error(source)) => Err(self.io(source)),
+    fn read_keys(&self) -> Result<Zeroizing<Vec<u8>>, HomeError> {
+        let path = self.file(KEYS);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Zeroizing::new(bytes)),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Err(HomeError::Missing { path: self.shown() }),
+            Err(source) => Err(HomeError::Io { path: path.display().to_string(), source }),
         }
     }
 
-    /// Takes the home for oneself.
-    ///
-    /// # Errors
-    /// [`HomeError::Held`] while somebody else works in it.
-    pub(crate) fn lock(&self, holder: &str) -> Result<Lock, HomeError> {
-        let path = self.file(LOCK);
-        let io = |source| HomeError::Io { path: path.display().to_string(), source };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
-        for tried in 0.. {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if tried < LOCK_TRIES => std::thread::sleep(LOCK_PAUSE),
-                Err(TryLockError::WouldBlock) => {
-                    return Err(HomeError::Held {
-                        path: self.path.display().to_string(),
-                        holder: read_holder(&mut file),
-                    });
-                }
-                Err(TryLockError::Error(source)) => return Err(io(source)),
+    fn stored(&self, unlock: Unlock<'_>) -> Result<(StoredKeys, Opener), HomeError> {
+        let bytes = self.read_keys()?;
+        let damaged = || HomeError::Damaged { path: self.file(KEYS).display().to_string() };
+        match keys::form(&bytes).ok_or_else(damaged)? {
+            Form::Newer => Err(HomeError::Newer { path: self.shown() }),
+            Form::Plain => Ok((StoredKeys::from_plain(&bytes).ok_or_else(damaged)?, Opener(None))),
+            Form::Sealed => {
+                let sealed = Sealed::read(&bytes).ok_or_else(damaged)?;
+                let key = match unlock {
+                    Unlock::With(Some(passphrase)) => {
+                        Arc::new(sealed.key(passphrase).map_err(|source| self.io(source))?)
+                    }
+                    Unlock::Again(Opener(Some(key))) => key.clone(),
+                    Unlock::With(None) | Unlock::Again(Opener(None)) => {
+                        return Err(HomeError::Locked { path: self.shown() });
+                    }
+                };
+                let plain = sealed.open(&key).ok_or_else(|| HomeError::WrongPassphrase { path: self.shown() })?;
+                Ok((StoredKeys::from_plain(&plain).ok_or_else(damaged)?, Opener(Some(key))))
             }
         }
-        let mut lock = Lock { file, holder: Holder { holder: holder.to_owned(), pid: std::process::id(), api: None } };
-        lock.write().map_err(io)?;
-        Ok(lock)
+    }
+
+    fn write_keys(&self, stored: &StoredKeys, opener: &Opener) -> Result<(), HomeError> {
+        let plain = stored.to_plain();
+        let path = self.file(KEYS);
+        let done = match &opener.0 {
+            None => replace_secret(&path, &plain),
+            Some(key) => key.seal(&plain).and_then(|sealed| replace_secret(&path, &sealed)),
+        };
+        done.map_err(|source| self.io(source))
     }
 }
 
-/// The hold on a home; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    file: File,
-    holder: Holder,
+/// What opens a file that is yet to be written.
+fn opener(passphrase: Option<&Passphrase>) -> io::Result<Opener> {
+    Ok(Opener(passphrase.map(FileKey::fresh).transpose()?.map(Arc::new)))
 }
 
-impl Lock {
-    /// Says where the API is served.
-    pub(crate) fn serves(&mut self, api: &str) -> io::Result<()> {
-        self.holder.api = Some(api.to_owned());
-        self.write()
-    }
-
-    fn write(&mut self) -> io::Result<()> {
-        let text = serde_json::to_vec(&self.holder).map_err(io::Error::other)?;
-        self.file.rewind()?;
-        self.file.write_all(&text)?;
-        self.file.set_len(text.len() as u64)
-    }
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // The lock itself goes with the file; an old name in it would only mislead.
-        let _ = self.file.set_len(0);
-    }
-}
-
-fn read_holder(file: &mut File) -> Holder {
-    let mut text = String::new();
-    let _ = file.rewind();
-    let _ = file.take(4096).read_to_string(&mut text);
-    serde_json::from_str(&text).unwrap_or(Holder { holder: "another program".to_owned(), pid: 0, api: None })
-}
-
-/// Writes a file that only its owner can read, whole or not at all.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh_path = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh_path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh_path, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-fn fresh<const N: usize>() -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes)
-}
-
-/// Fresh entropy from the operating system.
-pub(crate) fn entropy() -> io::Result<[u8; 32]> {
-    fresh()
-}
-
-type KeysList<'a> = (
-    u8,
-    &'a Option<Bytes<32>>,
-    (&'a Bytes<32>, &'a Bytes<32>, &'a Bytes<32>, &'a Bytes<32>),
-    &'a Text<{ hearth_protocol::limits::NAME_BYTES }>,
-    &'a PersonRecord,
-);
-
-fn as_list(keys: &StoredKeys) -> KeysList<'_> {
-    (
-        keys.version,
-        &keys.entropy,
-        (&keys.identity, &keys.device, &keys.sealing, &keys.transport),
-        &keys.name,
-        &keys.record,
-    )
-}
-
-fn from_list(bytes: &[u8]) -> Option<StoredKeys> {
-    let (version, entropy, (identity, device, sealing, transport), name, record): (
-        u8,
-        _,
-        (_, _, _, _),
-        _,
-        PersonRecord,
-    ) = decode(bytes, hearth_protocol::limits::PERSON_BYTES * 2).ok()?;
-    record.check().ok()?;
-    (version == KEYS_VERSION).then_some(StoredKeys {
-        version,
-        entropy,
-        identity,
-        device,
-        sealing,
-        transport,
-        name,
-        record,
-    })
+fn words_of(stored: &StoredKeys) -> Option<Zeroizing<String>> {
+    stored.entropy.as_ref().map(|entropy| Ladder::new(*entropy.0).words())
 }

@@ -18,10 +18,11 @@ pub mod handle;
 pub mod home;
 pub mod network;
 pub mod node;
+pub mod pair;
 pub mod practice;
 pub mod prove;
 pub mod store;
 pub mod translate;
 
-pub use home::{Holder, Home, HomeError};
+pub use home::{Holder, Home, HomeError, Passphrase};
 pub use node::{Mode, Node, NodeError, Ready, StartError};

@@ -3,11 +3,12 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, thread::JoinHandle};
 
-use hearth_protocol::engine::Engine;
+use hearth_protocol::{engine::Engine, time::DAY_MS};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinSet,
 };
+use zeroize::Zeroizing;
 
 use crate::{
     api::Api,
@@ -15,9 +16,9 @@ use crate::{
     config::{Config, ConfigError},
     driver::Driver,
     handle::{EVENTS, Handle, INBOX, Inbox, Snapshot},
-    home::{self, Home, HomeError, Keys, Lock},
+    home::{self, Home, HomeError, Keys, LeftToken, Lock, Passphrase},
     network::{self, NetworkError, NetworkHandle},
-    store::{self, DiskSettings, OpenError, Overlay},
+    store::{self, DiskSettings, OpenError, Overlay, RowSeal},
     translate,
 };
 
@@ -172,23 +173,27 @@ pub struct Node {
     tasks: JoinSet<&'static str>,
     /// Ends the API.
     stop: watch::Sender<bool>,
+    token: Zeroizing<String>,
+    /// The token where the commands of this login find it, while the node runs. Goes before the lock does.
+    left: Option<LeftToken>,
     lock: Lock,
 }
 
 impl Node {
-    /// Opens the home and starts what `mode` asks for.
+    /// Opens the home, with its passphrase where it has one, and starts what `mode` asks for.
     ///
     /// # Errors
     /// [`StartError`]; then nothing is left running.
-    pub async fn open(home: &Home, mode: Mode) -> Result<Node, StartError> {
-        let keys = home.keys()?;
+    pub async fn open(home: &Home, mode: Mode, passphrase: Option<&Passphrase>) -> Result<Node, StartError> {
+        let keys = home.keys(passphrase)?;
         let holder = match &mode {
             Mode::Node { .. } => "node".to_owned(),
             Mode::Command { name, .. } => format!("command {name}"),
         };
         let lock = home.lock(&holder)?;
+        home.settle()?;
         let config = Config::read(home.path())?;
-        let mut node = Node::with_driver(home, &keys, lock)?;
+        let mut node = Node::with_driver(home, &keys, lock, config.confirm_days)?;
         match node.start(home, &keys, config, mode).await {
             Ok(()) => Ok(node),
             Err(why) => {
@@ -199,8 +204,11 @@ impl Node {
     }
 
     /// Store, engine, driver and clock: what every mode needs.
-    fn with_driver(home: &Home, keys: &Keys, lock: Lock) -> Result<Node, StartError> {
-        let (writer, reader) = store::open(&home.file("store"), DiskSettings::default())?;
+    fn with_driver(home: &Home, keys: &Keys, lock: Lock, confirm_days: Option<u16>) -> Result<Node, StartError> {
+        let confirm_after_ms = confirm_days.map(|days| u64::from(days) * DAY_MS);
+        let (mut writer, reader) =
+            store::open(&home.file("store"), DiskSettings::default(), RowSeal::new(&keys.identity.sealing))?;
+        store::upgrade(&mut writer, &reader).map_err(|why| StartError::Read(why.to_string()))?;
         let overlay = Overlay::new(&reader);
         let engine = Engine::load(keys.identity.clone(), &home::entropy()?, clock::now(), &overlay)
             .map_err(|why| StartError::Read(why.to_string()))?;
@@ -214,6 +222,7 @@ impl Node {
         let driver = Driver {
             engine,
             identity: keys.identity.clone(),
+            confirm_after_ms,
             writer,
             reader: reader.clone(),
             inbox,
@@ -231,9 +240,10 @@ impl Node {
             "clock"
         });
         let peer = network::peer_text(&keys.identity.peer);
-        let api = Api::new(home.clone(), keys, handle.clone(), reader, network.subscribe())?;
+        let token = home.token_of(keys)?;
+        let api = Api::new(home.clone(), (keys, &token), handle.clone(), reader, network.subscribe())?;
         let ready = Ready { api: None, listen: Vec::new(), peer };
-        Ok(Node { api, handle, network, ready, driver, tasks, stop: watch::channel(false).0, lock })
+        Ok(Node { api, handle, network, ready, driver, tasks, stop: watch::channel(false).0, token, left: None, lock })
     }
 
     /// Network and API, as far as the mode wants them.
@@ -252,6 +262,7 @@ impl Node {
                 self.start_network(keys, listen).await?;
                 config.listen = self.ready.listen.iter().map(|a| without_peer(a)).collect();
                 config.api = Some(api.to_string());
+                self.left = home.leave_token(keys);
                 self.serve_api(listener, api)?;
             }
             // A command listens nowhere: it dials, and ends.
@@ -313,6 +324,12 @@ impl Node {
     #[must_use]
     pub fn ready(&self) -> Ready {
         self.ready.clone()
+    }
+
+    /// The token that its API asks for: for clients in this process.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// The API, for its own tests.

@@ -144,7 +144,7 @@ async fn gossip(
 
 fn key_of(snapshot: &Snapshot, topic: &str) -> Option<(CommunityId, EpochKey)> {
     snapshot.communities.values().find_map(|standing| {
-        let key = standing.recent_keys().into_iter().find(|key| key.topic() == topic)?;
+        let key = standing.listening_keys().into_iter().find(|key| key.topic() == topic)?;
         Some((standing.id(), key.clone()))
     })
 }

@@ -185,19 +185,23 @@ impl SealingKey {
     /// [`OpenError::Altered`] when it was sealed to another device, for another place in the log,
     /// or altered.
     pub fn open(&self, sealed: &SealedKey, info: &[u8]) -> Result<EpochKey, OpenError> {
-        let encapped =
-            <X25519HkdfSha256 as hpke::Kem>::EncappedKey::from_bytes(&sealed.1.0).map_err(|_| OpenError::Altered)?;
-        let key = hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
+        let key = self.open_bytes(&sealed.1.0, &sealed.2.0, info)?;
+        Ok(EpochKey::new(key.as_slice().try_into().map_err(|_| OpenError::Altered)?))
+    }
+
+    /// Opens bytes that were sealed to this key with HPKE.
+    pub(crate) fn open_bytes(&self, enc: &[u8; 32], ct: &[u8], info: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let encapped = <X25519HkdfSha256 as hpke::Kem>::EncappedKey::from_bytes(enc).map_err(|_| OpenError::Altered)?;
+        hpke::single_shot_open::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
             &OpModeR::Base,
             &self.private(),
             &encapped,
             info,
-            &sealed.2.0,
+            ct,
             &[],
         )
-        .map_err(|_| OpenError::Altered)?;
-        let key = Zeroizing::new(key);
-        Ok(EpochKey::new(key.as_slice().try_into().map_err(|_| OpenError::Altered)?))
+        .map(Zeroizing::new)
+        .map_err(|_| OpenError::Altered)
     }
 }
 
@@ -244,21 +248,29 @@ pub fn seal_to(
     info: &[u8],
     random: &mut Random,
 ) -> Result<SealedKey, OpenError> {
+    let (enc, ct) = seal_bytes_to(kem, key.as_bytes(), info, random)?;
+    let ct = Bytes::try_from(ct.as_slice()).map_err(|_| OpenError::Altered)?;
+    Ok(SealedKey(Bytes(first(device.0.as_bytes())), enc, ct))
+}
+
+/// Seals bytes to a key with HPKE: what encapsulates the secret, and the bytes with 16 more.
+pub(crate) fn seal_bytes_to(
+    kem: &Bytes<32>,
+    plaintext: &[u8],
+    info: &[u8],
+    random: &mut Random,
+) -> Result<(Bytes<32>, Vec<u8>), OpenError> {
     let public = <X25519HkdfSha256 as hpke::Kem>::PublicKey::from_bytes(&kem.0).map_err(|_| OpenError::Altered)?;
     let (encapped, sealed) = hpke::single_shot_seal_with_rng::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
         &OpModeS::Base,
         &public,
         info,
-        key.as_bytes(),
+        plaintext,
         &[],
         random,
     )
     .map_err(|_| OpenError::Altered)?;
-    Ok(SealedKey(
-        Bytes(first(device.0.as_bytes())),
-        Bytes::try_from(encapped.to_bytes().as_slice()).map_err(|_| OpenError::Altered)?,
-        Bytes::try_from(sealed.as_slice()).map_err(|_| OpenError::Altered)?,
-    ))
+    Ok((Bytes::try_from(encapped.to_bytes().as_slice()).map_err(|_| OpenError::Altered)?, sealed))
 }
 
 /// The first `N` of 32 bytes.

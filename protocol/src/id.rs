@@ -91,6 +91,24 @@ contexts! {
     HELLO_KEY = "hearth/1/hello-key";
     /// Signs proofs of identity within a handshake.
     AUTH = "hearth/1/auth";
+    /// Signs a hello that is sealed to a member who may share no epoch key with us (7.4).
+    STALE = "hearth/1/stale";
+    /// Signs a request to look at a community before joining.
+    PREVIEW_AUTH = "hearth/1/preview-auth";
+    /// The tag of a new device's request to be certified.
+    PAIR = "hearth/1/pair";
+    /// Seals that request, and its answer.
+    PAIR_SEAL = "hearth/1/pair-seal";
+    /// Signs that request with the new device.
+    PAIR_AUTH = "hearth/1/pair-auth";
+    /// The check at the end of a pairing code.
+    PAIR_CHECK = "hearth/1/pair-check";
+    /// The tag of somebody who has only the 24 words left.
+    RESTORE = "hearth/1/restore";
+    /// Seals what they ask, and the answer.
+    RESTORE_SEAL = "hearth/1/restore-seal";
+    /// Signs what they ask with the identity key.
+    RESTORE_AUTH = "hearth/1/restore-auth";
     /// Signs the local API's proof of being this home's node.
     API = "hearth/1/api";
     /// Derives the generator that stands in for entropy in sealing.

@@ -3,7 +3,6 @@
 //! The newcomer proves the invite over their own identity, so a replayed join admits the same
 //! person only (I2). Whether an admission stands is decided by [`crate::authority`] (B10).
 
-use data_encoding::BASE32_NOPAD;
 use serde::{Deserialize, Serialize};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 use zeroize::Zeroizing;
@@ -12,10 +11,10 @@ use crate::{
     authority::{Grant, Role},
     bytes::{Blob, Bytes, List},
     encoding::{Malformed, V1, decode, encode},
-    epoch::first,
-    id::{CertId, CommunityId, Context, PersonId, hash, hash_all},
+    id::{CertId, CommunityId, Context, PersonId, hash_all},
     key::{PublicKey, SecretKey, Signature},
     limits,
+    pasted::{self, PastedRefusal},
     person::{Person, PersonRecord},
     signed::{KeyAndSignature, Payload as _, Signed, Unsound, Verified, payload},
     text::Text,
@@ -159,18 +158,9 @@ pub struct InviteKey {
 /// Why a pasted text is no invite key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InviteKeyRefusal {
-    /// It does not begin with `hearth1`, or has characters that no key has.
-    #[error("this is not an invite key: it begins with `hearth1` and has only letters a-z and digits 2-7")]
-    NotAKey,
-    /// Longer than any key.
-    #[error("{found} characters are more than an invite key has")]
-    TooLong {
-        /// Its length.
-        found: usize,
-    },
-    /// The check at its end does not fit: a wrong letter, or an end that is missing.
-    #[error("the invite key is damaged: a letter is wrong or its end is missing")]
-    Damaged,
+    /// It is no pasted text of ours, or damaged.
+    #[error("this is not an invite key: {0}")]
+    Text(#[from] PastedRefusal),
     /// The check fits, but what it holds is not a key of this version.
     #[error("the invite key cannot be read: {0}")]
     Malformed(#[from] Malformed),
@@ -184,9 +174,9 @@ impl InviteKeyRefusal {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            InviteKeyRefusal::NotAKey => "not_an_invite_key",
-            InviteKeyRefusal::TooLong { .. } => "too_long",
-            InviteKeyRefusal::Damaged => "damaged_invite_key",
+            InviteKeyRefusal::Text(PastedRefusal::Other) => "not_an_invite_key",
+            InviteKeyRefusal::Text(PastedRefusal::TooLong { .. }) => "too_long",
+            InviteKeyRefusal::Text(PastedRefusal::Damaged) => "damaged_invite_key",
             InviteKeyRefusal::Malformed(_) => "unreadable_invite_key",
             InviteKeyRefusal::OtherCommunity => "other_community",
         }
@@ -266,13 +256,12 @@ impl InviteKey {
         Ok(InviteKey { community, seed: Zeroizing::new(seed), cert: Verified::seal(cert, &[device]), hints })
     }
 
-    /// The text to paste: `hearth1`, then base32 (RFC 4648, lower case, no padding) of the binary
-    /// form and four check bytes.
+    /// The text to paste: see [`pasted`].
     #[must_use]
     pub fn to_text(&self) -> String {
         let cert = &self.cert.value;
         let signature = self.cert.signed.signatures.first().map_or(Signature(Bytes([0; 64])), |s| s.1);
-        let mut bytes = encode(&Packed {
+        let bytes = encode(&Packed {
             version: V1,
             community: self.community,
             seed: Bytes(*self.seed),
@@ -290,29 +279,16 @@ impl InviteKey {
             },
             hints: self.hints.clone(),
         });
-        bytes.extend_from_slice(&check_bytes(&bytes));
-        format!("{PREFIX}{}", BASE32_NOPAD.encode(&bytes).to_lowercase())
+        pasted::to_text(PREFIX, Context::INVITE_CHECK, &bytes)
     }
 
-    /// Reads a pasted text; white space and capitals are forgiven.
+    /// Reads a pasted text or a `hearth:` link; white space and capitals are forgiven.
     ///
     /// # Errors
     /// [`InviteKeyRefusal`].
     pub fn from_text(text: &str) -> Result<InviteKey, InviteKeyRefusal> {
-        if text.len() > limits::INVITE_KEY_CHARS {
-            return Err(InviteKeyRefusal::TooLong { found: text.len() });
-        }
-        let text: String = text.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase()).collect();
-        let coded = text.strip_prefix(&PREFIX.to_ascii_uppercase()).ok_or(InviteKeyRefusal::NotAKey)?;
-        if !coded.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b)) {
-            return Err(InviteKeyRefusal::NotAKey);
-        }
-        let bytes = BASE32_NOPAD.decode(coded.as_bytes()).map_err(|_| InviteKeyRefusal::Damaged)?;
-        let (packed, check) = bytes.split_last_chunk::<4>().ok_or(InviteKeyRefusal::Damaged)?;
-        if *check != check_bytes(packed) {
-            return Err(InviteKeyRefusal::Damaged);
-        }
-        let packed: Packed = decode(packed, limits::INVITE_KEY_CHARS)?;
+        let bytes = pasted::from_text(PREFIX, Context::INVITE_CHECK, text)?;
+        let packed: Packed = decode(&bytes, limits::INVITE_KEY_CHARS)?;
         let seed = packed.seed.0;
         let cert = InviteCert {
             version: V1,
@@ -329,9 +305,9 @@ impl InviteKey {
             salt: packed.cert.salt,
         };
         let signed = Signed {
-            payload: Blob::new(encode(&cert)).map_err(|_| InviteKeyRefusal::Damaged)?,
+            payload: Blob::new(encode(&cert)).map_err(|_| PastedRefusal::Damaged)?,
             signatures: List::new(vec![KeyAndSignature(cert.device, packed.cert.signature)])
-                .map_err(|_| InviteKeyRefusal::Damaged)?,
+                .map_err(|_| PastedRefusal::Damaged)?,
         };
         let cert = Verified::<InviteCert>::check(signed).map_err(|why| match why {
             Unsound::Malformed(why) => InviteKeyRefusal::Malformed(why),
@@ -363,8 +339,4 @@ impl InviteKey {
 
 fn secret(seed: &[u8; 16], community: CommunityId) -> SecretKey {
     SecretKey::new(&Zeroizing::new(hash_all(Context::INVITE_SK, &[seed, community.as_bytes()])))
-}
-
-fn check_bytes(bytes: &[u8]) -> [u8; 4] {
-    first(&hash(Context::INVITE_CHECK, bytes))
 }

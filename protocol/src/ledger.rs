@@ -48,6 +48,9 @@ pub struct AddressList {
     pub addresses: List<Blob<{ limits::ADDRESS_BYTES }>, 0, { limits::ADDRESSES }>,
 }
 
+/// A peer that has proven itself in a community: its name, who it is, and with which device.
+pub type Met = (Vec<u8>, PersonId, PublicKey);
+
 /// What is kept, to be read. Every read sees what was decided before it, kept on disk or not yet.
 pub trait Ledger {
     /// What reading can fail with.
@@ -64,6 +67,13 @@ pub trait Ledger {
     /// Where members of a community can be found.
     fn addresses(&self, community: CommunityId) -> Result<Vec<AddressList>, Self::Error>;
 
+    /// Who peers have proven to be in a community.
+    fn met(&self, community: CommunityId) -> Result<Vec<Met>, Self::Error>;
+
+    /// The items that a person wrote in a community, those that do not stand among them.
+    fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, Self::Error>;
+    /// The newest charter of a community.
+    fn charter(&self, community: CommunityId) -> Result<Option<ItemId>, Self::Error>;
     /// An item's header and signature.
     fn item(&self, id: ItemId) -> Result<Option<SignedItem>, Self::Error>;
     /// A salted body.

@@ -26,6 +26,8 @@ pub mod key;
 pub mod ledger;
 pub mod limits;
 pub mod link;
+pub mod pairing;
+pub mod pasted;
 pub mod person;
 pub mod random;
 pub mod signed;

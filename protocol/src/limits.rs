@@ -79,6 +79,24 @@ pub const DEVICES: usize = 16;
 pub const LADDER: usize = 8;
 /// Longest blob of sealed epoch keys (E2).
 pub const EPOCH_BLOB_BYTES: usize = 64 * 1024;
+/// Epoch keys handed over or asked for at once. Who is given the history and needs more asks again.
+pub const KEYS_HANDED_OVER: usize = 64;
+/// How long an epoch lasts at most (E8): 30 days.
+pub const EPOCH_MS: u64 = 30 * crate::time::DAY_MS;
+/// How long somebody who left tells members that they meet: 30 days.
+pub const LEAVE_TOLD_MS: u64 = 30 * crate::time::DAY_MS;
+/// Sealed hellos beside the tags of a handshake, always this many (7.4).
+pub const SEALED_HELLOS: usize = 4;
+/// Longest answer to a look before joining: a genesis and a charter of full length.
+pub const PREVIEW_BYTES: usize = 300 * 1024;
+/// Longest handover to one device: a genesis and 64 sealed keys for each of 16 communities.
+pub const HANDOVERS_BYTES: usize = 512 * 1024;
+/// Requests to join, look, pair or restore that fail on one connection before the rest is not looked at.
+pub const VAIN_ASKS: u32 = 16;
+/// The same of all connections in one minute: each costs up to three checks of signatures.
+pub const VAIN_ASKS_PER_MINUTE: u32 = 600;
+/// How long a pairing code is good for: 10 minutes (D4).
+pub const PAIRING_MS: u64 = 10 * 60 * 1000;
 /// How far ahead of our clock a claimed time may lie (T1, B1): 10 minutes.
 pub const FUTURE_MS: u64 = 10 * 60 * 1000;
 /// Largest gossip message, sealed. Gossipsub's frame is 64 KiB, of which its reading ahead takes

@@ -6,10 +6,14 @@
 //! so that tests can watch it being refused.
 
 mod dice;
+mod memory;
 mod pen;
+mod simulator;
 
 pub use dice::Dice;
+pub use memory::Memory;
 pub use pen::{Pen, link_terms, root, rule_on};
+pub use simulator::{Conditions, GossipTally, Received, Simulator, Traffic};
 
 use std::sync::OnceLock;
 
@@ -220,7 +224,7 @@ fn seed(purpose: u8, number: u32, device: u8) -> [u8; 32] {
 /// When there are more than 255.
 #[must_use]
 pub fn majority(founders: usize) -> u8 {
-    u8::try_from(founders / 2 + 1).expect("a community has seven founders at most")
+    u8::try_from((founders / 2).saturating_add(1)).expect("a community has seven founders at most")
 }
 
 /// A community of these founders, of whom the smallest majority is the root; no policy.

@@ -14,8 +14,9 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 use crate::{
     bytes::{Blob, Bytes, List},
     encoding::{Malformed, decode, encode},
-    epoch::SealedKey,
-    id::OpId,
+    epoch::{EpochBlob, SealedKey},
+    hello::{Handover, SealedHello},
+    id::{CommunityId, OpId},
     limits,
     signed::Signed,
     text::Text,
@@ -81,6 +82,15 @@ impl Fingerprint {
             *sum = sum.wrapping_add(u64::from_le_bytes(*lane));
         }
     }
+
+    /// Takes an id out that was in the set.
+    pub fn remove(&mut self, id: &AnyId) {
+        self.0 = self.0.wrapping_sub(1);
+        let (lanes, _) = id.0.as_chunks::<8>();
+        for (sum, lane) in self.1.iter_mut().zip(lanes) {
+            *sum = sum.wrapping_sub(u64::from_le_bytes(*lane));
+        }
+    }
 }
 
 /// What is asked.
@@ -88,8 +98,9 @@ impl Fingerprint {
 pub enum Request {
     /// 0: my nonce (7.1).
     Hello(Bytes<32>),
-    /// 1: my tags, always 64, most of them random (7.2).
-    Tags(Vec<Bytes<16>>),
+    /// 1: my tags, always 64, most of them random (7.2); and always 4 sealed hellos, most of them
+    /// padding (7.4).
+    Tags(Vec<Bytes<16>>, Vec<SealedHello>),
     /// 2: my sealed proof for this community.
     Prove(CommunityTag, Blob<512>),
     /// 3: a sealed [`crate::hello::JoinRequest`] under a join tag.
@@ -100,6 +111,16 @@ pub enum Request {
     Fetch(CommunityTag, SetName, Vec<AnyId>),
     /// 6: signed address lists of members that I know; tell me yours.
     Addresses(CommunityTag, Vec<Blob<{ limits::ADDRESS_LIST_BYTES }>>),
+    /// 7: the keys of these epochs, sealed to the device that I have proven (E5).
+    Keys(CommunityTag, Vec<OpId>),
+    /// 8: a sealed [`crate::hello::PreviewRequest`] under a join tag.
+    Preview(CommunityTag, Blob<2048>),
+    /// 9: a sealed [`crate::hello::PairRequest`] under a pairing tag.
+    Pair(Bytes<16>, Blob<512>),
+    /// 10: a sealed [`crate::hello::RestoreRequest`] under a restore tag.
+    Restore(Bytes<16>, Blob<{ 8 * 1024 }>),
+    /// 11: the communities of the person whose own space this is, but for those that I know.
+    Communities(CommunityTag, Vec<CommunityId>),
 }
 
 /// What is answered.
@@ -121,6 +142,16 @@ pub enum Response {
     Addresses(Vec<Blob<{ limits::ADDRESS_LIST_BYTES }>>),
     /// 7: no, with the refusal's name.
     Refused(Text<64>),
+    /// 8: those of the wanted keys that I have and may give.
+    Keys(Vec<(OpId, SealedKey)>),
+    /// 9: a sealed [`crate::hello::Preview`].
+    Preview(Blob<{ limits::PREVIEW_BYTES }>),
+    /// 10: a sealed [`crate::hello::Paired`].
+    Pair(Blob<{ 64 * 1024 }>),
+    /// 11: sealed [`Handover`]s, at most 16.
+    Restore(Blob<{ limits::HANDOVERS_BYTES }>),
+    /// 12: handovers, the keys sealed to the asking device.
+    Communities(Vec<Handover>),
 }
 
 /// `[genesis, admit, keys]`: what a member hands over with an admission (I3). The log itself is
@@ -132,7 +163,7 @@ pub struct Admission {
     /// The Admit operation.
     pub admit: OpId,
     /// Epoch keys, by the Epoch operation that committed to them.
-    pub keys: List<(OpId, SealedKey), 0, 64>,
+    pub keys: List<(OpId, SealedKey), 0, { limits::KEYS_HANDED_OVER }>,
 }
 
 macro_rules! frames {
@@ -182,12 +213,20 @@ impl<T, const MIN: usize, const MAX: usize> From<List<T, MIN, MAX>> for Vec<T> {
 
 frames!(Request {
     0 => Hello(nonce: Bytes<32>);
-    1 => Tags(tags: List<Bytes<16>, { limits::HELLO_TAGS }, { limits::HELLO_TAGS }>);
+    1 => Tags(
+        tags: List<Bytes<16>, { limits::HELLO_TAGS }, { limits::HELLO_TAGS }>,
+        hellos: List<SealedHello, { limits::SEALED_HELLOS }, { limits::SEALED_HELLOS }>
+    );
     2 => Prove(tag: Bytes<16>, proof: Blob<512>);
     3 => Join(tag: Bytes<16>, request: Blob<{ 16 * 1024 }>);
     4 => Ids(tag: Bytes<16>, set: SetName, fingerprint: Fingerprint, after: Option<AnyId>);
     5 => Fetch(tag: Bytes<16>, set: SetName, ids: List<AnyId, 1, { limits::FETCH }>);
     6 => Addresses(tag: Bytes<16>, lists: List<Blob<{ limits::ADDRESS_LIST_BYTES }>, 0, { limits::ADDRESS_LISTS }>);
+    7 => Keys(tag: Bytes<16>, epochs: List<OpId, 1, { limits::KEYS_HANDED_OVER }>);
+    8 => Preview(tag: Bytes<16>, request: Blob<2048>);
+    9 => Pair(tag: Bytes<16>, request: Blob<512>);
+    10 => Restore(tag: Bytes<16>, request: Blob<{ 8 * 1024 }>);
+    11 => Communities(tag: Bytes<16>, known: List<CommunityId, 0, { limits::COMMUNITIES }>);
 });
 
 frames!(Response {
@@ -199,6 +238,11 @@ frames!(Response {
     5 => Fetch(set: SetName, things: List<Blob<{ 512 * 1024 }>, 0, { limits::FETCH }>);
     6 => Addresses(lists: List<Blob<{ limits::ADDRESS_LIST_BYTES }>, 0, { limits::ADDRESS_LISTS }>);
     7 => Refused(name: Text<64>);
+    8 => Keys(keys: List<(OpId, SealedKey), 0, { limits::KEYS_HANDED_OVER }>);
+    9 => Preview(preview: Blob<{ limits::PREVIEW_BYTES }>);
+    10 => Pair(paired: Blob<{ 64 * 1024 }>);
+    11 => Restore(handovers: Blob<{ limits::HANDOVERS_BYTES }>);
+    12 => Communities(handovers: List<Handover, 0, { limits::COMMUNITIES }>);
 });
 
 impl Request {
@@ -233,13 +277,15 @@ impl Response {
     }
 }
 
-/// What gossip carries, inside the seal: `[0, operation]` or `[1, carry]`.
+/// What gossip carries, inside the seal: `[0, operation]`, `[1, carry]` or `[2, operation, blob]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gossip {
     /// An operation.
     Operation(Signed),
     /// An item, perhaps without its body.
     Carry(Box<crate::link::Carry>),
+    /// An Epoch, with the blob of its sealed keys, so that nobody has to ask for theirs.
+    Epoch(Signed, EpochBlob),
 }
 
 impl Serialize for Gossip {
@@ -247,6 +293,7 @@ impl Serialize for Gossip {
         match self {
             Gossip::Operation(signed) => (0u8, signed).serialize(serializer),
             Gossip::Carry(carry) => (1u8, carry).serialize(serializer),
+            Gossip::Epoch(signed, blob) => (2u8, signed, blob).serialize(serializer),
         }
     }
 }
@@ -264,6 +311,10 @@ impl<'de> Deserialize<'de> for Gossip {
                 match seq.next_element::<u8>()?.ok_or_else(missing)? {
                     0 => seq.next_element()?.map(Gossip::Operation).ok_or_else(missing),
                     1 => seq.next_element()?.map(Gossip::Carry).ok_or_else(missing),
+                    2 => {
+                        let operation = seq.next_element()?.ok_or_else(missing)?;
+                        Ok(Gossip::Epoch(operation, seq.next_element()?.ok_or_else(missing)?))
+                    }
                     _ => Err(A::Error::custom("no such frame")),
                 }
             }

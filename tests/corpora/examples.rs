@@ -15,14 +15,18 @@ use hearth_protocol::bytes::{Blob, Bytes, List};
 use hearth_protocol::community::{Community, Founder};
 use hearth_protocol::encoding::{V1, encode};
 use hearth_protocol::epoch::{EpochKey, Scope, SealedKey, SealingKey};
-use hearth_protocol::id::{Context, ItemId, OpId, hash};
+use hearth_protocol::hello::{Handover, SealedHello, StaleHello, Transcript, padding};
+use hearth_protocol::id::{CommunityId, Context, ItemId, OpId, PersonId, hash};
 use hearth_protocol::invite::{Hint, InviteKey, InviteTerms};
 use hearth_protocol::item::{
     Body, Bookmark, Charter, Edit, Header, Kind, Post, Profile, Reply, SaltedBody, SignedItem,
 };
 use hearth_protocol::key::SecretKey;
 use hearth_protocol::link::{Carry, Direction, Envelope, KindSet, LinkTerms, ProofBundle};
+use hearth_protocol::pairing::PairingCode;
+use hearth_protocol::pasted::to_link;
 use hearth_protocol::person::{Ladder, PersonRecord};
+use hearth_protocol::random::Random;
 use hearth_protocol::signed::{Payload, Signed};
 use hearth_protocol::text::Text;
 use hearth_protocol::time::Millis;
@@ -191,6 +195,10 @@ impl Scene {
         Scene { alice, ferry, garden, library, key, join }
     }
 
+    fn code(&self) -> PairingCode {
+        PairingCode::new([11; 16], self.key.hints.clone())
+    }
+
     fn operations(&self) -> Vec<Operation> {
         use authority::Body as Does;
         let rule = Rule {
@@ -284,20 +292,47 @@ impl Scene {
         let operation = Signed::seal(&self.operations()[4], &[&self.alice.device]);
         let mut frames = vec![Gossip::Operation(operation)];
         frames.extend(self.carries().map(|carry| Gossip::Carry(Box::new(carry))));
+        let epoch = Signed::seal(&self.operations()[6], &[&self.alice.device]);
+        frames.push(Gossip::Epoch(epoch, list(vec![sealed_key()])));
         frames.iter().map(Gossip::to_bytes).collect()
     }
+}
+
+fn sealed_key() -> SealedKey {
+    SealedKey(Bytes([1; 8]), Bytes([2; 32]), Bytes([3; 48]))
+}
+
+/// A hello to the device that the decoder's row is, on its connection; and padding.
+fn hellos() -> Vec<SealedHello> {
+    let transcript = Transcript::new((b"lo", &[3; 32]), (b"hi", &[4; 32]));
+    let (device, mine) = (SecretKey::new(&[6; 32]), SealingKey::new([1; 32]));
+    let hello = StaleHello {
+        community: CommunityId::new([5; 32]),
+        person: PersonId::new([7; 32]),
+        device: device.public(),
+        key: EpochKey::new([8; 32]),
+    };
+    let mut random = Random::new(&[9; 32]);
+    let mut hellos = vec![hello.seal(&transcript, &device, &mine.public(), &mut random)];
+    hellos.extend((0..3).map(|_| padding(&transcript, &mut random)));
+    hellos
 }
 
 fn requests() -> Vec<Vec<u8>> {
     let (tag, id) = (Bytes([1; 16]), Bytes([2; 32]));
     let requests = [
         Request::Hello(id),
-        Request::Tags(vec![tag; 64]),
+        Request::Tags(vec![tag; 64], hellos()),
         Request::Prove(tag, blob(&[3; 200])),
         Request::Join(tag, blob(&[4; 300])),
         Request::Ids(tag, SetName::Items, Fingerprint(3, [1, 2, 3, 4]), Some(id)),
         Request::Fetch(tag, SetName::Operations, vec![id; 3]),
         Request::Addresses(tag, vec![blob(&[5; 40])]),
+        Request::Keys(tag, vec![OpId::new([6; 32]); 2]),
+        Request::Preview(tag, blob(&[7; 300])),
+        Request::Pair(tag, blob(&[8; 200])),
+        Request::Restore(tag, blob(&[9; 900])),
+        Request::Communities(tag, vec![CommunityId::new([10; 32])]),
     ];
     requests.iter().map(Request::to_bytes).collect()
 }
@@ -313,6 +348,14 @@ fn responses() -> Vec<Vec<u8>> {
         Response::Fetch(SetName::Items, vec![blob(&[6; 100])]),
         Response::Addresses(vec![blob(&[5; 40])]),
         Response::Refused(line("not_known")),
+        Response::Keys(vec![(OpId::new([6; 32]), sealed_key())]),
+        Response::Preview(blob(&[7; 300])),
+        Response::Pair(blob(&[8; 300])),
+        Response::Restore(blob(&[9; 300])),
+        Response::Communities(vec![Handover {
+            genesis: Scene::new().garden.signed,
+            keys: list(vec![(OpId::new([6; 32]), sealed_key())]),
+        }]),
     ];
     responses.iter().map(Response::to_bytes).collect()
 }
@@ -331,15 +374,19 @@ fn vectors(file: &str, decoder: &str, first: &[u8]) -> Vec<Vec<u8>> {
     bytes.collect()
 }
 
+/// A pasted text, and its link.
+fn forms(text: &str) -> Vec<Vec<u8>> {
+    vec![text.as_bytes().to_vec(), to_link(text).into_bytes()]
+}
+
 /// Good examples by the name of their decoder.
 pub(crate) fn examples() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
     let scene = Scene::new();
     let carries = scene.carries();
-    let sealed = SealedKey(Bytes([1; 8]), Bytes([2; 32]), Bytes([3; 48]));
     let admission = encode(&Admission {
         genesis: scene.garden.signed.clone(),
         admit: OpId::new([4; 32]),
-        keys: list(vec![(OpId::new([5; 32]), sealed)]),
+        keys: list(vec![(OpId::new([5; 32]), sealed_key())]),
     });
     let addresses = [
         "https://seeds.example/Saving?x=1&y=%20#top",
@@ -365,17 +412,26 @@ pub(crate) fn examples() -> BTreeMap<&'static str, Vec<Vec<u8>>> {
                 vectors("handshake.json", "proof", &[0]),
                 vectors("handshake.json", "join_request", &[1]),
                 vec![[&[2][..], &admission].concat()],
+                vectors("handshake.json", "preview_request", &[3]),
+                vectors("pairing.json", "pair_request", &[4]),
+                vectors("pairing.json", "restore_request", &[5]),
+                vectors("pairing.json", "paired", &[6]),
+                vectors("handshake.json", "preview", &[7]),
+                vectors("pairing.json", "handover", &[8]),
+                vectors("pairing.json", "handovers", &[9]),
             ]
             .concat(),
         ),
         ("invite_cert", vec![scene.key.cert.signed.payload.as_slice().to_vec()]),
-        ("invite_key", vec![scene.key.to_text().into_bytes()]),
+        ("invite_key", forms(&scene.key.to_text())),
         ("join", vec![scene.join.payload.as_slice().to_vec()]),
         ("operation", scene.operations().iter().map(Operation::to_canonical).collect()),
+        ("pairing_code", forms(&scene.code().to_text())),
         ("person", vec![scene.alice.record.to_bytes()]),
         ("request", requests()),
         ("response", responses()),
         ("sealed", vec![EpochKey::new([2; 32]).seal(b"beans", b"")]),
+        ("sealed_hello", hellos().iter().take(1).map(|hello| hello.0.to_vec()).collect()),
         ("signed_item", carries.iter().take(1).map(|carry| carry.item.to_bytes()).collect()),
     ])
 }

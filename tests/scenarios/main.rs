@@ -4,9 +4,12 @@
 //! Always true: no scenario needs another one, a fixed port, or the network beyond loopback.
 
 mod acts;
+mod apart;
 mod guides;
 mod homes;
 mod join;
 mod keep;
 mod refusals;
 mod relay;
+mod removed;
+mod secrets;

@@ -5,15 +5,21 @@
 //! Leaves to others: which bytes are tried. Always true: nothing here depends on more than `hearth_protocol`.
 
 use hearth_protocol::authority::{self, Operation};
+use hearth_protocol::bytes::List;
 use hearth_protocol::community::{Community, Genesis};
 use hearth_protocol::encoding::{Malformed, decode, encode, scan};
 use hearth_protocol::epoch::{EpochBlob, EpochKey, SealingKey};
-use hearth_protocol::hello::{JoinRequest, Proof, Speaker, Transcript};
-use hearth_protocol::id::CommunityId;
+use hearth_protocol::hello::{
+    Handover, JoinRequest, PairRequest, Paired, Preview, PreviewRequest, Proof, RestoreRequest, SealedHello, Speaker,
+    StaleHello, Transcript,
+};
+use hearth_protocol::id::{CommunityId, PersonId};
 use hearth_protocol::invite::{InviteCert, InviteKey, Join};
 use hearth_protocol::item::{Body, Kind, SignedItem};
 use hearth_protocol::limits;
 use hearth_protocol::link::{Carry, Envelope, ProofBundle};
+use hearth_protocol::pairing::PairingCode;
+use hearth_protocol::pasted::SCHEME;
 use hearth_protocol::person::PersonRecord;
 use hearth_protocol::signed::{Payload, Signed};
 use hearth_protocol::url;
@@ -38,7 +44,7 @@ pub struct Decoder {
 }
 
 /// All of them.
-pub const ALL: [Decoder; 19] = [
+pub const ALL: [Decoder; 21] = [
     row("address", address),
     row("body", body),
     row("bundle", bundle),
@@ -53,10 +59,12 @@ pub const ALL: [Decoder; 19] = [
     row("invite_key", invite_key),
     row("join", payload::<Join>),
     row("operation", operation),
+    row("pairing_code", pairing_code),
     row("person", person),
     row("request", request),
     row("response", response),
     row("sealed", sealed),
+    row("sealed_hello", sealed_hello),
     row("signed_item", signed_item),
 ];
 
@@ -187,47 +195,147 @@ fn epoch_blob(bytes: &[u8]) -> Verdict {
     same(read, bytes, encode)
 }
 
+/// Both ends of the connection on which the rows below are tried.
+fn connection() -> Transcript {
+    Transcript::new((b"lo", &[3; 32]), (b"hi", &[4; 32]))
+}
+
+/// The community that is asked for there.
+const GARDEN: CommunityId = CommunityId::new([5; 32]);
+/// The secret of the pairing code.
+const SECRET: [u8; 16] = [6; 16];
+
 /// What is said inside a handshake; the first byte says what.
 fn handshake(bytes: &[u8]) -> Verdict {
-    match bytes.split_first() {
-        Some((0, bytes)) => same(decode::<Proof>(bytes, 256), bytes, encode),
-        Some((1, bytes)) => same(decode::<JoinRequest>(bytes, 16 * 1024), bytes, encode),
-        Some((2, bytes)) => same(decode::<Admission>(bytes, 64 * 1024), bytes, encode),
+    let Some((what, bytes)) = bytes.split_first() else {
+        return Verdict::Refused;
+    };
+    asked(bytes);
+    match what {
+        0 => same(decode::<Proof>(bytes, 256), bytes, encode),
+        1 => same(decode::<JoinRequest>(bytes, 16 * 1024), bytes, encode),
+        2 => same(decode::<Admission>(bytes, 64 * 1024), bytes, encode),
+        3 => same(decode::<PreviewRequest>(bytes, 2048), bytes, encode),
+        4 => same(decode::<PairRequest>(bytes, 512), bytes, encode),
+        5 => same(decode::<RestoreRequest>(bytes, limits::PERSON_BYTES + 512), bytes, encode),
+        6 => paired(bytes),
+        7 => preview(bytes),
+        8 => handover(bytes),
+        9 => same(decode::<List<Handover, 0, { limits::COMMUNITIES }>>(bytes, limits::HANDOVERS_BYTES), bytes, encode),
         _ => Verdict::Refused,
     }
+}
+
+/// The bytes as what somebody asks who is not in yet, sealed by whoever holds the key. What opens is the one encoding.
+fn asked(bytes: &[u8]) {
+    let t = connection();
+    let join = t.join_key(GARDEN).seal(bytes, &[]);
+    if let Ok(request) = JoinRequest::open(&join, &t, GARDEN) {
+        assert_eq!(encode(&request), bytes, "opened, but not the one encoding");
+    }
+    if let Ok(request) = PreviewRequest::open(&join, &t, GARDEN) {
+        assert_eq!(encode(&request), bytes, "opened, but not the one encoding");
+    }
+    let pair = t.pair_key(&SECRET).seal(bytes, &[]);
+    if let Ok(request) = PairRequest::open(&pair, &t, &SECRET) {
+        assert_eq!(encode(&request), bytes, "opened, but not the one encoding");
+    }
+    // Whose tag it was shown under decides the key; here it is that of whoever the bytes name.
+    let named = decode::<RestoreRequest>(bytes, limits::PERSON_BYTES + 512).map(|request| request.record.id());
+    let person = named.unwrap_or(PersonId::new([7; 32]));
+    let restore = t.restore_key(person).seal(bytes, &[]);
+    if let Ok((request, checked)) = RestoreRequest::open(&restore, &t, person) {
+        assert_eq!(encode(&request), bytes, "opened, but not the one encoding");
+        assert!(checked.id == person && checked.device(request.device).is_some(), "opened for another one");
+    }
+}
+
+fn paired(bytes: &[u8]) -> Verdict {
+    let read = decode::<Paired>(bytes, 64 * 1024);
+    if let Ok(paired) = &read {
+        let _ = paired.record.check();
+        let _ = Community::check(paired.mine.genesis.clone());
+    }
+    same(read, bytes, encode)
+}
+
+fn preview(bytes: &[u8]) -> Verdict {
+    let read = decode::<Preview>(bytes, limits::PREVIEW_BYTES);
+    if let Ok(preview) = &read {
+        let _ = Community::check(preview.genesis.clone());
+        let _ = preview.charter.as_ref().map(|charter| carry(charter.as_slice()));
+    }
+    same(read, bytes, encode)
+}
+
+/// What was sealed to others does not open.
+fn handover(bytes: &[u8]) -> Verdict {
+    let read = decode::<Handover>(bytes, 64 * 1024);
+    if let Ok(handover) = &read {
+        let _ = Community::check(handover.genesis.clone());
+        let key = SealingKey::new([1; 32]);
+        for (_, sealed) in handover.keys.iter().take(1) {
+            assert!(key.open(sealed, b"place").is_err(), "it opens by chance");
+        }
+    }
+    same(read, bytes, encode)
 }
 
 /// The bytes as they came, and as what somebody sealed who holds the key.
 fn sealed(bytes: &[u8]) -> Verdict {
     let key = EpochKey::new([2; 32]);
-    let transcript = Transcript::new((b"lo", &[3; 32]), (b"hi", &[4; 32]));
-    let (garden, topic) = (CommunityId::new([5; 32]), key.topic());
-    let _ = Proof::open(bytes, &transcript, garden, &key, Speaker::Asker);
-    let _ = JoinRequest::open(bytes, &transcript, garden);
+    let (transcript, topic) = (connection(), key.topic());
+    let _ = Proof::open(bytes, &transcript, GARDEN, &key, Speaker::Asker);
+    let _ = JoinRequest::open(bytes, &transcript, GARDEN);
+    let _ = PreviewRequest::open(bytes, &transcript, GARDEN);
+    let _ = PairRequest::open(bytes, &transcript, &SECRET);
+    let _ = RestoreRequest::open(bytes, &transcript, PersonId::new([7; 32]));
     let sealed = key.seal(bytes, topic.as_bytes());
     assert_eq!(key.open(&sealed, topic.as_bytes()).as_deref(), Ok(bytes));
     assert!(key.open(&sealed, b"").is_err(), "opened as something else");
     let inner = transcript.inner_key(&key).seal(bytes, &[]);
-    let _ = Proof::open(&inner, &transcript, garden, &key, Speaker::Asker);
-    let request = transcript.join_key(garden).seal(bytes, &[]);
-    let _ = JoinRequest::open(&request, &transcript, garden);
+    let _ = Proof::open(&inner, &transcript, GARDEN, &key, Speaker::Asker);
+    asked(bytes);
     match key.open(bytes, b"") {
         Ok(_) => Verdict::Accepted,
         Err(_) => Verdict::Refused,
     }
 }
 
-/// A pasted key may come in capitals and with blanks; otherwise it too has one form.
-fn invite_key(bytes: &[u8]) -> Verdict {
+/// A hello that may be sealed to this device. One opens on its own connection only.
+fn sealed_hello(bytes: &[u8]) -> Verdict {
+    let Ok(hello) = SealedHello::try_from(bytes) else {
+        return Verdict::Refused;
+    };
+    let mine = SealingKey::new([1; 32]);
+    if StaleHello::open(&hello, &connection(), &mine).is_none() {
+        return Verdict::Refused;
+    }
+    let elsewhere = Transcript::new((b"lo", &[3; 32]), (b"hi", &[9; 32]));
+    assert_eq!(StaleHello::open(&hello, &elsewhere, &mine), None, "it opens on another connection");
+    assert_eq!(StaleHello::open(&hello, &connection(), &SealingKey::new([2; 32])), None, "it opens for another device");
+    Verdict::Accepted
+}
+
+/// A pasted text may come in capitals, with blanks and as a link; otherwise it has one form.
+fn pasted<E>(bytes: &[u8], read: impl Fn(&str) -> Result<String, E>) -> Verdict {
     let Ok(text) = str::from_utf8(bytes) else {
         return Verdict::Refused;
     };
-    let Ok(key) = InviteKey::from_text(text) else {
+    let Ok(written) = read(text) else {
         return Verdict::Refused;
     };
-    let pasted: String = text.chars().filter(|letter| !letter.is_whitespace()).collect();
-    assert_eq!(key.to_text(), pasted.to_lowercase(), "accepted, but not the one form");
+    let pasted: String = text.chars().filter(|letter| !letter.is_whitespace()).collect::<String>().to_lowercase();
+    assert_eq!(written, pasted.strip_prefix(SCHEME).unwrap_or(&pasted), "accepted, but not the one form");
     Verdict::Accepted
+}
+
+fn invite_key(bytes: &[u8]) -> Verdict {
+    pasted(bytes, |text| InviteKey::from_text(text).map(|key| key.to_text()))
+}
+
+fn pairing_code(bytes: &[u8]) -> Verdict {
+    pasted(bytes, |text| PairingCode::from_text(text).map(|code| code.to_text()))
 }
 
 /// An address that bookmarks take has a normal form, which is its own unless escaping made it too long for one.

@@ -3,6 +3,7 @@
 //! Leaves to others: what is said and expected, finding the program (`program`), reading what it says (`answer`).
 //! Always true: a node is killed when its `Node` goes out of scope.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,6 +30,7 @@ pub struct Home {
     folder: PathBuf,
     beside: PathBuf,
     program: &'static Program,
+    environment: Vec<(&'static str, OsString)>,
     /// What its first node listened on, so that later ones are found where it was.
     listen: OnceLock<Vec<String>>,
     starts: AtomicU32,
@@ -45,9 +47,17 @@ impl Home {
             folder: world.join(name),
             beside,
             program,
+            environment: Vec::new(),
             listen: OnceLock::new(),
             starts: AtomicU32::new(0),
         }
+    }
+
+    /// The same home, with a variable in the environment of all that is run in it.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Home {
+        self.environment.push((name, value.into()));
+        self
     }
 
     /// Whose home it is.
@@ -72,6 +82,7 @@ impl Home {
     #[must_use]
     pub fn plain(&self, args: &[&str]) -> Command {
         let mut command = self.program.command(&self.beside);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--home").arg(&self.folder).args(args);
         command
     }
@@ -102,6 +113,7 @@ impl Home {
     pub fn start_as(&self, program: &Program) -> Node {
         let fresh = || vec!["/ip4/127.0.0.1/tcp/0".to_owned(), "/ip4/127.0.0.1/udp/0/quic-v1".to_owned()];
         let mut command = program.command(&self.beside);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--home").arg(&self.folder);
         command.args(["--json", "run", "--api", "127.0.0.1:0"]);
         for address in self.listen.get().cloned().unwrap_or_else(fresh) {

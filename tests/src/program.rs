@@ -67,7 +67,9 @@ impl Program {
         command
             .env_remove("HEARTH_HOME")
             .env_remove("HEARTH_LOG")
+            .env_remove("HEARTH_PASSPHRASE_FILE")
             .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_RUNTIME_DIR")
             .env("HOME", elsewhere)
             .env("USER", "somebody")
             .envs(self.environment.iter().copied());

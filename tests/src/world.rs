@@ -55,8 +55,17 @@ impl World {
     /// When `init` fails.
     #[must_use]
     pub fn person(&self, name: &str) -> Person {
-        let home = self.home(name);
-        let made = home.hearth(&["init", "--name", name]);
+        World::settled(self.home(name))
+    }
+
+    /// Has `hearth init` make this home.
+    ///
+    /// # Panics
+    ///
+    /// When `init` fails.
+    #[must_use]
+    pub fn settled(home: Home) -> Person {
+        let made = home.hearth(&["init", "--name", home.name()]);
         let id = made.text("person");
         Person { home, id }
     }

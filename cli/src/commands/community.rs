@@ -1,33 +1,48 @@
-//! `hearth community`: founding, listing, looking and leaving.
+//! `hearth community`: founding, listing, looking, setting its policy and leaving.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::args::filled;
+use crate::args::{filled, milliseconds};
 use crate::error::Error;
+use crate::input;
 use crate::output::{Output, escape, layout, time};
-use crate::request::Request;
+use crate::request::{PATIENCE, Request};
 use crate::session::Session;
 use crate::view::{self, named, quoted, short};
 
-/// Found communities, list them, look at them, leave them
+/// How long a look waits for a member.
+const LOOK: Duration = Duration::from_secs(30);
+/// What can be set of a community.
+const POLICY: [&str; 6] =
+    ["default_reach", "history", "admits_day", "posts_day", "posts_day_peripheral", "confirm_per_day"];
+
+/// Found communities, list them, look at them, set their policy, leave them
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Community {
     /// Found a community, with you as its steward
     Create(Create),
     /// Your communities and your own space
     List,
-    /// One community: its domain, its founders, its charter
+    /// One community: its domain, its founders, its charter; with an invite key, before joining it
     Show {
-        /// Name or id
-        #[arg(value_name = "C", value_parser = filled)]
+        /// Name or id; or an invite key or its link, which `-` reads from standard input
+        #[arg(value_name = "C|KEY", value_parser = filled)]
         community: String,
     },
+    /// Set a value of its policy
+    Set(Set),
     /// Leave a community
     Leave {
         /// Name or id
         #[arg(value_name = "C", value_parser = filled)]
         community: String,
+        /// Leave also where nobody can decide any more without you
+        #[arg(long)]
+        sure: bool,
     },
 }
 
@@ -45,6 +60,19 @@ pub(crate) struct Create {
     parent: Option<String>,
 }
 
+/// A value of a community's policy.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Set {
+    /// Name or id
+    #[arg(value_name = "C", value_parser = filled)]
+    community: String,
+    /// Which value
+    #[arg(value_name = "KEY", value_parser = POLICY)]
+    key: String,
+    /// A number; `history` is 1 for yes and 0 for no
+    value: u32,
+}
+
 #[derive(Deserialize)]
 struct Named {
     community: String,
@@ -58,10 +86,30 @@ struct Shown {
     #[serde(default)]
     founders: Vec<Value>,
     created_ms: Option<u64>,
+    parent: Option<String>,
     charter: Option<Value>,
+    #[serde(default)]
+    policy: BTreeMap<String, u64>,
+}
+
+/// A community from outside.
+#[derive(Deserialize)]
+struct Seen {
+    community: String,
+    name: String,
+    members: u64,
+    role: String,
+    inviter: String,
+    inviter_name: Option<String>,
+    not_after_ms: u64,
 }
 
 impl Community {
+    /// Whether this is a look through an invite key, for which others have to be asked.
+    pub(crate) fn looks(&self) -> bool {
+        matches!(self, Self::Show { community } if is_key(community))
+    }
+
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         let width = out.width();
         match self {
@@ -70,12 +118,15 @@ impl Community {
                 let list = session.ask_list(Request::get(&["communities"]), "communities").await?;
                 out.list(&list, || Ok(view::communities(&view::read_all(&list)?, width)))
             }
+            Self::Show { community } if is_key(&community) => look(community, session, out).await,
             Self::Show { community } => {
                 let answer = session.ask(Request::get(&["communities", &community])).await?;
                 out.tell(&answer, || Ok(shown(&view::read(&answer)?, width)))
             }
-            Self::Leave { community } => {
-                let request = Request::post(&["communities", &community, "leave"], json!({}))?;
+            Self::Set(set) => set.run(session, out).await,
+            Self::Leave { community, sure } => {
+                let body = if sure { json!({ "sure": true }) } else { json!({}) };
+                let request = Request::post(&["communities", &community, "leave"], body)?;
                 let answer = session.ask(request).await?;
                 out.tell(&answer, || {
                     let left: Named = view::read(&answer)?;
@@ -110,6 +161,68 @@ impl Create {
     }
 }
 
+impl Set {
+    async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
+        let body = json!({ "key": self.key, "value": self.value });
+        let answer = session.ask(Request::post(&["communities", &self.community, "policy"], body)?).await?;
+        out.tell(&answer, || {
+            let name = escape::line(&self.community);
+            let see = quoted(&self.community);
+            Ok(format!("{} is {} in {name} now.\nSee it all: hearth community show {see}", self.key, self.value))
+        })
+    }
+}
+
+/// Whether that is an invite key or its link, or a dash in its place, and no name.
+fn is_key(typed: &str) -> bool {
+    let typed = typed.trim().to_ascii_lowercase();
+    typed == "-" || typed.starts_with("hearth1") || typed.starts_with("hearth:")
+}
+
+/// The front page of a community that one is not in.
+async fn look(key: String, session: &mut Session, out: &mut Output) -> Result<(), Error> {
+    let key = input::key(Some(key), out)?;
+    let body = json!({ "key": key, "wait_ms": milliseconds(LOOK) });
+    let request = Request::post(&["look"], body)?.patient(LOOK.saturating_add(PATIENCE));
+    let asking = out.progress().start("asking a member what there is to be seen");
+    let answer = session.ask(request).await;
+    drop(asking);
+    let answer = answer?;
+    let width = out.width();
+    out.tell(&answer, || Ok(seen(&view::read(&answer)?, &answer, width)))
+}
+
+fn seen(seen: &Seen, answer: &Value, width: Option<u16>) -> String {
+    let members = if seen.members == 1 { "1 person".to_owned() } else { format!("{} people", seen.members) };
+    let mut pairs = vec![("community", seen.name.clone()), ("id", seen.community.clone())];
+    pairs.extend(charter(Some(answer), "community_text"));
+    pairs.extend([
+        ("members", members),
+        ("your role", format!("{}, by this key", seen.role)),
+        ("invited by", named(seen.inviter_name.as_deref(), &seen.inviter)),
+        ("key good until", time::moment(seen.not_after_ms)),
+    ]);
+    format!("{}\n\nJoin: hearth join        and paste the key", layout::pairs(pairs, width))
+}
+
+/// The parts of a charter that there are; `people` is what it says of the community.
+fn charter(charter: Option<&Value>, people: &str) -> Vec<(&'static str, String)> {
+    let part = |name: &str| match charter.and_then(|charter| charter.get(name)) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+        _ => String::new(),
+    };
+    vec![
+        ("domain", part("domain")),
+        ("people", part(people)),
+        ("practice", part("practice")),
+        ("norms", part("norms")),
+        ("topics", part("topics")),
+        ("start here", part("start_here")),
+        ("welcome", part("welcome")),
+    ]
+}
+
 fn shown(shown: &Shown, width: Option<u16>) -> String {
     let community = &shown.community;
     let count = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
@@ -117,19 +230,16 @@ fn shown(shown: &Shown, width: Option<u16>) -> String {
     let mut pairs = vec![
         ("community", community.name.clone()),
         ("id", community.community.clone()),
-        ("domain", community.domain.clone().unwrap_or_default()),
         ("your role", community.role.clone().unwrap_or_default()),
         ("members", count(community.members)),
         ("items", count(community.items)),
         ("founders", founders.join(", ")),
         ("founded", shown.created_ms.map_or_else(String::new, time::moment)),
+        ("part of", shown.parent.clone().unwrap_or_default()),
     ];
-    for name in ["community", "practice", "norms", "welcome"] {
-        let text = shown.charter.as_ref().and_then(|charter| charter.get(name)).and_then(Value::as_str);
-        if let Some(text) = text {
-            pairs.push((if name == "community" { "people" } else { name }, text.to_owned()));
-        }
-    }
+    pairs.extend(charter(shown.charter.as_ref(), "community"));
+    let policy: Vec<String> = shown.policy.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    pairs.push(("policy", policy.join(", ")));
     let name = quoted(&community.name);
     format!(
         "{}\n\nWhat is new: hearth list --in {name}\nWho is there: hearth member list {name}",
@@ -176,12 +286,81 @@ mod tests {
 
     #[tokio::test]
     async fn a_community_is_shown_with_its_charter() {
-        let answer = json!({"community": "ab".repeat(32), "name": "garden", "role": "member", "members": 3, "items": 7,
-            "domain": "tea", "founders": ["cd".repeat(32)], "created_ms": 0, "charter": {"norms": "be\u{1b}[1m kind"}});
+        let answer = json!({"community": "ab".repeat(32), "name": "garden", "role": "peripheral", "members": 3,
+            "items": 7, "domain": "tea", "founders": ["cd".repeat(32)], "created_ms": 0, "parent": "ef".repeat(32),
+            "charter": {"domain": "growing tea", "community": "neighbours", "norms": "be\u{1b}[1m kind",
+                "topics": ["soil", "frost"], "start_here": "12".repeat(32), "practice": null},
+            "policy": {"default_reach": 2, "history": 0}});
         let heard = hear(&["community", "show", "garden"], [(200, answer)]).await;
         heard.done.expect("the answer is whole");
-        for part in ["cdcdcdcdcd", "1970-01-01", "be\\x1b[1m kind", "hearth list --in garden"] {
+        let (parent, start) = ("ef".repeat(32), "12".repeat(32));
+        for part in [
+            "cdcdcdcdcd",
+            "1970-01-01",
+            "be\\x1b[1m kind",
+            "hearth list --in garden",
+            "growing tea",
+            "neighbours",
+            "soil, frost",
+            "default_reach 2, history 0",
+            &parent,
+            &start,
+        ] {
             assert!(heard.printed.contains(part), "{part} in {}", heard.printed);
         }
+        assert!(!heard.printed.contains("practice"), "what is not there is left out");
+    }
+
+    #[tokio::test]
+    async fn a_key_shows_the_front_page_before_joining() {
+        let answer = json!({"community": "ab".repeat(32), "name": "garden", "domain": "growing tea",
+            "community_text": "neighbours", "practice": null, "norms": "be\u{7} kind", "topics": [], "welcome": "Come in.",
+            "members": 3, "role": "peripheral", "inviter": "cd".repeat(32), "not_after_ms": 1_795_000_600_000_u64});
+        for key in ["hearth1abc", "HEARTH:HEARTH1ABC", "hearth:hearth1abc"] {
+            let heard = hear(&["community", "show", key], [(200, answer.clone())]).await;
+            heard.done.expect("a member answered");
+            assert_eq!(heard.asked, [format!(r#"POST /look {{"key":"{key}","wait_ms":30000}}"#)]);
+            for part in [
+                "growing tea",
+                "neighbours",
+                "be\\x07 kind",
+                "Come in.",
+                "3 people",
+                "peripheral, by this key",
+                "cdcdcdcdcd",
+                "2026-11-18 11:16 UTC",
+                "Join: hearth join",
+            ] {
+                assert!(heard.printed.contains(part), "{part} in {}", heard.printed);
+            }
+        }
+        let heard = hear(&["community", "show", "hearth1abc", "--json"], [(200, answer.clone())]).await;
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&heard.printed).expect("it is JSON"), answer);
+        let late = json!({"error": "nobody", "reason": "no_answer", "hint": "later"});
+        let heard = hear(&["community", "show", "hearth1abc"], [(504, late)]).await;
+        assert_eq!(heard.done.expect_err("nobody answered").exit_code(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_value_is_set_and_one_that_there_is_not_is_typed_wrong() {
+        let answer = json!({"community": "ab".repeat(32), "key": "default_reach", "value": 2});
+        let heard = hear(&["community", "set", "garden", "default_reach", "2"], [(200, answer)]).await;
+        heard.done.expect("the node said yes");
+        assert_eq!(heard.asked, [r#"POST /communities/garden/policy {"key":"default_reach","value":2}"#]);
+        assert!(heard.printed.starts_with("default_reach is 2 in garden now."), "{}", heard.printed);
+        for wrong in [["garden", "colour", "2"], ["garden", "history", "-1"], ["garden", "history", "yes"]] {
+            let line = [&["hearth", "community", "set"], &wrong[..]].concat();
+            assert!(<crate::args::Args as clap::Parser>::try_parse_from(line).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_sure_says_so() {
+        let left = (200, json!({"community": "ab".repeat(32), "name": "garden"}));
+        let heard = hear(&["community", "leave", "garden"], [left.clone()]).await;
+        assert_eq!(heard.asked, ["POST /communities/garden/leave {}"]);
+        let heard = hear(&["community", "leave", "garden", "--sure"], [left]).await;
+        assert_eq!(heard.asked, [r#"POST /communities/garden/leave {"sure":true}"#]);
+        assert!(heard.printed.starts_with("You left garden"), "{}", heard.printed);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::args::{Role, duration, filled, milliseconds};
 use crate::error::Error;
 use crate::input;
-use crate::output::{Output, layout, time};
+use crate::output::{Output, layout, qr, time};
 use crate::request::Request;
 use crate::session::Session;
 use crate::view::{self, quoted, short};
@@ -20,7 +20,7 @@ pub(crate) enum Invite {
     Create(Create),
     /// What an invite key says, without using it
     Inspect {
-        /// The key; `-` reads it from standard input
+        /// The key or its link; `-` reads it from standard input
         key: Option<String>,
     },
     /// The invites of a community
@@ -55,12 +55,17 @@ pub(crate) struct Create {
     /// Only this person may use it
     #[arg(long, value_name = "PERSON", value_parser = filled)]
     pub(crate) only: Option<String>,
+    /// Show the key as a QR code too
+    #[arg(long)]
+    qr: bool,
 }
 
 #[derive(Deserialize)]
 struct Made {
     invite: String,
     key: String,
+    #[serde(default)]
+    link: String,
 }
 
 #[derive(Deserialize)]
@@ -129,13 +134,15 @@ impl Create {
             body["only"] = Value::from(only.as_str());
         }
         let answer = session.ask(Request::post(&["invites"], body)?).await?;
+        let width = out.width();
         out.tell(&answer, || {
             let made: Made = view::read(&answer)?;
             let people = if self.uses == 1 { "one person".to_owned() } else { format!("{} people", self.uses) };
             let until = time::moment(time::now_ms().saturating_add(milliseconds(self.expires)));
+            let code = if self.qr { format!("{}\n\n", qr::drawn(&made.link, width)) } else { String::new() };
             Ok(format!(
                 "An invite key to `{}` for {people}, as {}, until {until}.\n\
-                 Who has it can join: send it where only they read it.\n\n{}\n\n\
+                 Who has it can join: send it where only they read it.\n\n{}\n\n{code}\
                  They type: hearth join        and paste it\n\
                  To end it: hearth invite end {}",
                 self.community,
@@ -202,6 +209,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_qr_code_is_for_people_only() {
+        let answer = json!({"invite": "ab".repeat(32), "key": "hearth1abc", "link": "HEARTH:HEARTH1ABC"});
+        let heard = hear(&["invite", "create", "garden", "--qr"], [(201, answer.clone())]).await;
+        let code = crate::output::qr::drawn("HEARTH:HEARTH1ABC", None);
+        assert!(heard.printed.contains(&format!("\n\nhearth1abc\n\n{code}\n\n")), "{}", heard.printed);
+        let heard = hear(&["invite", "create", "garden", "--qr", "--json"], [(201, answer.clone())]).await;
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&heard.printed).expect("it is JSON"), answer);
+        let heard = hear(&["invite", "create", "garden"], [(201, answer)]).await;
+        assert!(!heard.printed.contains('█'));
+    }
+
+    #[tokio::test]
     async fn a_key_is_inspected_without_its_blanks() {
         let answer = json!({"community": "aa", "inviter": "bb", "role": "member", "uses": 1, "not_after_ms": 0,
             "expired": true, "hints": [{}]});
@@ -209,6 +228,15 @@ mod tests {
         heard.done.expect("the answer is whole");
         assert_eq!(heard.asked, [r#"POST /invites/inspect {"key":"hearth1abc"}"#]);
         assert!(heard.printed.contains("expired") && heard.printed.contains("Ask for a new one."));
+    }
+
+    #[tokio::test]
+    async fn a_link_is_inspected_as_a_key_is() {
+        let answer = json!({"community": "aa", "inviter": "bb", "role": "member", "uses": 1, "not_after_ms": 0,
+            "expired": false});
+        let heard = hear(&["invite", "inspect", "HEARTH:HEARTH1ABC"], [(200, answer)]).await;
+        heard.done.expect("the answer is whole");
+        assert_eq!(heard.asked, [r#"POST /invites/inspect {"key":"HEARTH:HEARTH1ABC"}"#]);
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use crate::view::{self, named, quoted};
 /// Join a community by an invite key
 #[derive(Debug, clap::Args)]
 pub(crate) struct Join {
-    /// The invite key; `-` reads it from standard input, so that it is in no history
+    /// The invite key or its link; `-` reads it from standard input, so that it is in no history
     #[arg(conflicts_with = "cancel")]
     pub(crate) key: Option<String>,
     /// How long to wait for an answer; it stays pending afterwards
@@ -75,6 +75,14 @@ mod tests {
         heard.done.expect("somebody answered");
         assert_eq!(heard.asked, [r#"POST /join {"key":"hearth1abc","wait_ms":120000}"#]);
         assert!(heard.printed.starts_with("You are in garden (ababababab) now, as member."));
+    }
+
+    #[tokio::test]
+    async fn a_link_is_taken_as_a_key_is() {
+        let answer = json!({"community": "ab".repeat(32), "name": "garden", "role": "member"});
+        let heard = hear(&["join", " HEARTH:HEARTH1ABC\n", "--json"], [(200, answer)]).await;
+        heard.done.expect("somebody answered");
+        assert_eq!(heard.asked, [r#"POST /join {"key":"HEARTH:HEARTH1ABC","wait_ms":30000}"#]);
     }
 
     #[tokio::test]

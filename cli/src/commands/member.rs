@@ -30,6 +30,9 @@ pub(crate) enum Member {
         /// The role
         #[arg(value_enum)]
         role: Role,
+        /// Where it is not yours to decide: ask those who can
+        #[arg(long)]
+        propose: bool,
     },
     /// Take a person's role away
     Remove {
@@ -42,6 +45,9 @@ pub(crate) enum Member {
         /// Why; every member can read it
         #[arg(long, value_name = "T", value_parser = filled)]
         reason: Option<String>,
+        /// Where it is not yours to decide: ask those who can
+        #[arg(long)]
+        propose: bool,
     },
     /// Everything that decided about membership
     Log {
@@ -79,9 +85,12 @@ impl Member {
                 let list = session.ask_list(request, "members").await?;
                 out.list(&list, || Ok(listed(&view::read_all(&list)?, width)))
             }
-            Self::Set { community, person, role } => {
-                let answer = rule(&community, &person, json!({ "role": role.name() }), session).await?;
+            Self::Set { community, person, role, propose } => {
+                let answer = rule(&community, &person, (role.name(), None, propose), session).await?;
                 out.tell(&answer, || {
+                    if answer["proposed"] == true {
+                        return Ok(asked(&community));
+                    }
                     Ok(format!(
                         "{} has the role {} in {} now.\nSee everyone: hearth member list {}",
                         escape::line(&person),
@@ -91,13 +100,12 @@ impl Member {
                     ))
                 })
             }
-            Self::Remove { community, person, reason } => {
-                let mut body = json!({ "role": "none" });
-                if let Some(reason) = reason {
-                    body["reason"] = Value::from(reason);
-                }
-                let answer = rule(&community, &person, body, session).await?;
+            Self::Remove { community, person, reason, propose } => {
+                let answer = rule(&community, &person, ("none", reason, propose), session).await?;
                 out.tell(&answer, || {
+                    if answer["proposed"] == true {
+                        return Ok(asked(&community));
+                    }
                     Ok(format!(
                         "{} is no member of {} any more. What they wrote until now stays.\nSee how it is told: hearth member log {}",
                         escape::line(&person),
@@ -115,8 +123,27 @@ impl Member {
     }
 }
 
-async fn rule(community: &str, person: &str, body: Value, session: &mut Session) -> Result<Value, Error> {
+async fn rule(
+    community: &str,
+    person: &str,
+    (role, reason, propose): (&str, Option<String>, bool),
+    session: &mut Session,
+) -> Result<Value, Error> {
+    let mut body = json!({ "role": role });
+    if let Some(reason) = reason {
+        body["reason"] = Value::from(reason);
+    }
+    if propose {
+        body["propose"] = Value::from(true);
+    }
     session.ask(Request::post(&["communities", community, "members", person], body)?).await
+}
+
+fn asked(community: &str) -> String {
+    format!(
+        "Asked. Those who can decide see it in `hearth status`.\nSee how it is told: hearth member log {}",
+        quoted(community)
+    )
 }
 
 fn listed(members: &[Listed], width: Option<u16>) -> String {

@@ -8,6 +8,7 @@ use crate::home;
 use crate::logs;
 use crate::output::{Form, Output, layout};
 use crate::session;
+use crate::session::unlock::Unlock;
 
 /// What a running node logs where `HEARTH_LOG` says nothing.
 const USUAL: &str = "warn,hearth_node=info";
@@ -24,15 +25,18 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) async fn run(self, home: &Home, out: &mut Output) -> Result<(), Error> {
+    pub(crate) async fn run(self, home: &Home, mut unlock: Unlock, out: &mut Output) -> Result<(), Error> {
         logs::start(USUAL);
         if !home.exists() {
-            home.create(&home::login_name())?;
+            if unlock.file().is_some() {
+                unlock.choose()?;
+            }
+            home.create(&home::login_name(), unlock.given())?;
             if out.form() == Form::Human {
                 out.say(&format!("Made a home in {}.", home.path().display()))?;
             }
         }
-        let node = session::start_node(home, &self.listen, self.api.as_deref(), out.progress()).await?;
+        let node = session::start_node(home, &self.listen, self.api.as_deref(), out.progress(), &mut unlock).await?;
         let stop = stopped()?;
         match tell(&node.ready(), out) {
             Ok(()) => Box::pin(node.run_until(stop)).await?,

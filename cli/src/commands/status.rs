@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::Error;
-use crate::output::{Output, layout, time};
+use crate::output::{Output, escape, layout, time};
 use crate::request::Request;
 use crate::session::Session;
 use crate::view::{self, named, short};
@@ -28,6 +28,16 @@ struct Seen {
     #[serde(default)]
     jobs: Vec<Job>,
     store: Option<Store>,
+    #[serde(default)]
+    findings: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+struct Finding {
+    community_name: String,
+    what: String,
+    #[serde(rename = "do")]
+    command: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -80,7 +90,14 @@ fn shown(seen: &Seen, home: String, width: Option<u16>) -> String {
         }
     }
     let pairs = layout::pairs(pairs, width);
-    format!("{runs}\n\n{pairs}\n\n{}", places(&seen.communities, width))
+    let mut shown = format!("{runs}\n\n{pairs}\n\n{}", places(&seen.communities, width));
+    for finding in &seen.findings {
+        shown.push_str(&format!("\n\nIn {}: {}.", escape::line(&finding.community_name), escape::line(&finding.what)));
+        if let Some(command) = &finding.command {
+            shown.push_str(&format!("\n  To do so: {}", escape::line(command)));
+        }
+    }
+    shown
 }
 
 fn places(places: &[Place], width: Option<u16>) -> String {

@@ -12,19 +12,18 @@ const HOST: &str = "localhost";
 /// An open node in this process.
 pub(super) struct Here {
     node: Box<Node>,
-    token: String,
 }
 
 impl Here {
-    pub(super) fn new(node: Node, token: String) -> Self {
-        Self { node: Box::new(node), token }
+    pub(super) fn new(node: Node) -> Self {
+        Self { node: Box::new(node) }
     }
 }
 
 impl Carrier for Here {
     fn carry(&mut self, request: Request) -> Carried<'_> {
         Box::pin(async move {
-            let request = request.into_http(HOST, &self.token)?;
+            let request = request.into_http(HOST, self.node.token())?;
             Ok(self.node.call(request).await)
         })
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use data_encoding::HEXLOWER;
-use hearth_node::{Home, prove};
+use hearth_node::{Home, Passphrase, prove};
 use http::header;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
@@ -14,6 +14,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::net::TcpStream;
+use zeroize::Zeroizing;
 
 use super::{Carried, Carrier, NODE};
 use crate::error::Error;
@@ -35,7 +36,7 @@ pub(super) struct Remote {
     pid: u32,
     api: String,
     device: [u8; 32],
-    token: String,
+    token: Zeroizing<String>,
     check: Check,
 }
 
@@ -46,9 +47,14 @@ struct Identity {
 
 impl Remote {
     /// The node of `home` at `api`, once it has proved that it is the one.
-    pub(super) async fn reach(home: &Home, pid: u32, api: String) -> Result<Self, Error> {
+    pub(super) async fn reach(
+        home: &Home,
+        pid: u32,
+        api: String,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Self, Error> {
         let device = home.device()?;
-        let (home, token) = (Home::at(home.path().to_owned()), home.token()?);
+        let (home, token) = (Home::at(home.path().to_owned()), home.token(passphrase)?);
         let remote = Self { home, pid, api, device, token, check: prove::check };
         remote.connected(PROOF_PATIENCE, async |sender| remote.proved(sender).await).await?;
         Ok(remote)
@@ -194,7 +200,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let api = listener.local_addr().expect("it is bound").to_string();
         let home = Home::at("/nowhere".into());
-        (listener, Remote { home, pid: 1, api, device: [7; 32], token: TOKEN.to_owned(), check })
+        (listener, Remote { home, pid: 1, api, device: [7; 32], token: TOKEN.to_owned().into(), check })
     }
 
     #[tokio::test]

@@ -1,10 +1,12 @@
-//! Communities: founding, listing, looking, leaving, and who is in them in which role.
+//! Communities: founding, listing, showing, leaving, and who is in them in which role.
+
+use std::collections::BTreeMap;
 
 use axum::{Json, extract::State};
 use hearth_protocol::{
     authority::Role,
-    engine::{Answer, Command, CommandRefusal},
-    id::CommunityId,
+    engine::{Answer, Command, CommandRefusal, Standing},
+    id::{CommunityId, PersonId},
     item::Charter,
 };
 use serde::{Deserialize, Serialize};
@@ -14,7 +16,7 @@ use super::{
     App,
     drafts::{line, some_text, written},
     error::{Answered, ApiError},
-    other_answer, resolve,
+    other_answer, policy, resolve,
     sight::Sight,
     take::{At, Id, Told},
 };
@@ -55,6 +57,8 @@ pub(super) struct Whole {
     parent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     charter: Option<Value>,
+    /// The values of its policy that are set, by name.
+    policy: BTreeMap<String, u32>,
 }
 
 /// All of them; the own space first.
@@ -71,7 +75,7 @@ pub(super) async fn list(State(app): State<App>) -> Answered<Json<Value>> {
     .await
 }
 
-/// One of them, with its founders and its charter.
+/// One of them, with its founders, its charter and its policy: the same for every role.
 pub(super) async fn show(State(app): State<App>, At(text): At<String>) -> Answered<Json<Whole>> {
     app.read(move |sight| {
         let id = resolve::community(&sight.snapshot, &text)?;
@@ -86,22 +90,27 @@ pub(super) async fn show(State(app): State<App>, At(text): At<String>) -> Answer
             created_ms: community.genesis.ts.0,
             parent: community.genesis.parent.map(|parent| parent.to_string()),
             charter: charter.as_ref().map(charter_view),
+            policy: policy::values(sight.standing(id)?),
         }))
     })
     .await
 }
 
 fn charter_view(charter: &Charter) -> Value {
-    let topics: Vec<&str> = charter.topics.iter().map(|topic| topic.as_str()).collect();
     json!({
         "domain": charter.domain.as_str(),
         "community": charter.community.as_ref().map(|text| text.as_str()),
         "practice": charter.practice.as_ref().map(|text| text.as_str()),
         "norms": charter.norms.as_ref().map(|text| text.as_str()),
-        "topics": topics,
+        "topics": topics(charter),
         "start_here": charter.start_here.map(|item| item.to_string()),
         "welcome": charter.welcome.as_ref().map(|text| text.as_str()),
     })
+}
+
+/// What it talks about.
+pub(super) fn topics(charter: &Charter) -> Vec<String> {
+    charter.topics.iter().map(ToString::to_string).collect()
 }
 
 /// What a community is founded with.
@@ -128,18 +137,58 @@ pub(super) async fn create(State(app): State<App>, id: Id, Told(wanted): Told<To
     Ok(Json(json!({ "community": community.to_string(), "name": shown })))
 }
 
-/// Leaves a community.
+/// Whether somebody means it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ToLeave {
+    #[serde(default)]
+    sure: bool,
+}
+
+/// Leaves a community. Whom it cannot do without has to be sure.
 pub(super) async fn leave(
     State(app): State<App>,
     id: Id,
     At(text): At<String>,
-    Told(Nothing {}): Told<Nothing>,
+    Told(wanted): Told<ToLeave>,
 ) -> Answered<Json<Value>> {
     let snapshot = app.handle.snapshot();
     let community = resolve::community(&snapshot, &text)?;
-    let name = snapshot.communities.get(&community).map(|standing| standing.name().to_owned());
+    let standing = snapshot.communities.get(&community);
+    let name = standing.map(|standing| standing.name().to_owned());
+    if let Some(why) = standing.filter(|_| !wanted.sure).and_then(|standing| needed(standing, app.me.person())) {
+        return Err(why);
+    }
     app.command(Command::Leave(community), id.0).await?;
     Ok(Json(json!({ "community": community.to_string(), "name": name })))
+}
+
+/// What a community would lose with this person, where nobody could make up for it.
+fn needed(standing: &Standing, me: PersonId) -> Option<ApiError> {
+    const SURE: &str = "to leave all the same: hearth community leave C --sure";
+    if standing.is_own_space() || !standing.is_in(me) {
+        return None;
+    }
+    let others = || standing.state.current().filter(|(person, _)| **person != me);
+    let stewards = others().filter(|(_, member)| member.role == Role::Steward).count();
+    let only_founder = matches!(standing.log.community().founders.as_slice(), [only] if only.id == me);
+    let name = standing.name();
+    let (error, hint) = if others().next().is_none() {
+        let error = format!("nobody else is in {name}: when you leave, nobody can let anybody in any more");
+        (error, SURE.to_owned())
+    } else if stewards == 0 && (only_founder || standing.state.role(me) == Role::Steward) {
+        let error =
+            format!("you are the last steward of {name}: when you leave, nobody can decide about roles any more");
+        (error, format!("name a steward first: hearth member set C PERSON steward; {SURE}"))
+    } else if only_founder {
+        let error = format!(
+            "you are the only founder of {name}: when you leave, nobody can decide about its stewards any more"
+        );
+        (error, SURE.to_owned())
+    } else {
+        return None;
+    };
+    Some(ApiError::conflict("last_steward", error, hint))
 }
 
 /// The body of a request that says all in its path.
@@ -175,6 +224,9 @@ pub(super) async fn members(State(app): State<App>, At(text): At<String>) -> Ans
 pub(super) struct Ruling {
     role: String,
     reason: Option<String>,
+    /// Where it would do nothing: ask those who can.
+    #[serde(default)]
+    propose: bool,
 }
 
 /// Gives somebody a role, or takes it away.
@@ -192,10 +244,17 @@ pub(super) async fn rule(
             Ok((community, resolve::person(sight, &[community], &who)?))
         })
         .await?;
-    let Answer::Role(role) = app.command(Command::Rule { community, person, role, reason }, id.0).await? else {
-        return Err(other_answer());
+    let command = if ruling.propose {
+        Command::Propose { community, person, role, reason }
+    } else {
+        Command::Rule { community, person, role, reason }
     };
-    Ok(Json(json!({ "person": person.to_string(), "role": role.name() })))
+    let proposed = match app.command(command, id.0).await? {
+        Answer::Role(_) => false,
+        Answer::Done => true,
+        _ => return Err(other_answer()),
+    };
+    Ok(Json(json!({ "person": person.to_string(), "role": role.name(), "proposed": proposed })))
 }
 
 /// The role of a word.

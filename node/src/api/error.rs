@@ -156,11 +156,12 @@ impl From<CommandRefusal> for ApiError {
             CommandRefusal::NoCommunity
             | CommandRefusal::NoItem
             | CommandRefusal::NoPerson
+            | CommandRefusal::NoDevice
             | CommandRefusal::NotFound => StatusCode::NOT_FOUND,
             CommandRefusal::TooManyCommunities
             | CommandRefusal::AlreadyMember
             | CommandRefusal::NoAddress
-            | CommandRefusal::NoEpochKey => StatusCode::CONFLICT,
+            | CommandRefusal::NoIdentityKey => StatusCode::CONFLICT,
             _ => StatusCode::BAD_REQUEST,
         };
         ApiError::new(status, refusal.name(), refusal.to_string(), hints::command_refused(&refusal))
@@ -197,7 +198,9 @@ impl From<AddressRefusal> for ApiError {
 impl From<InviteKeyRefusal> for ApiError {
     fn from(refusal: InviteKeyRefusal) -> ApiError {
         let hint = match &refusal {
-            InviteKeyRefusal::NotAKey => "paste the whole key, from `hearth1` to its end: hearth join",
+            InviteKeyRefusal::Text(hearth_protocol::pasted::PastedRefusal::Other) => {
+                "paste the whole key, from `hearth1` to its end: hearth join"
+            }
             InviteKeyRefusal::OtherCommunity => "ask whoever invited you for a new key",
             _ => "ask for the key again and paste it whole: hearth join",
         };

@@ -18,7 +18,7 @@ pub(super) fn command_refused(refusal: &CommandRefusal) -> &'static str {
         CommandRefusal::Operation(_) => {
             "`hearth member log C` shows what was decided; `hearth sync` brings what is missing"
         }
-        CommandRefusal::Inert => "ask who made that person a steward: `hearth member log C` shows it",
+        CommandRefusal::Inert => "to put it before those who can, type it again with --propose",
         CommandRefusal::Relay(why) => relay_refused(*why),
         CommandRefusal::Field(_) => "type it again within that bound; `hearth limits` lists them all",
         CommandRefusal::Unsound(_) => "make it smaller; `hearth limits` lists the bounds",
@@ -33,7 +33,10 @@ pub(super) fn command_refused(refusal: &CommandRefusal) -> &'static str {
         CommandRefusal::OwnSpace => {
             "found a community to share with others: hearth community create NAME --domain TEXT"
         }
-        CommandRefusal::NoEpochKey => "let the node catch up first: `hearth sync`",
+        CommandRefusal::NoIdentityKey => {
+            "the first device that you made has it; so has one that was made from the words"
+        }
+        CommandRefusal::NoDevice => "look for it with `hearth device list`",
     }
 }
 

@@ -7,7 +7,7 @@ use hearth_protocol::{
     engine::{Answer, Command},
     id::CertId,
     invite::{InviteCert, InviteKey},
-    limits,
+    limits, pasted,
     time::DAY_MS,
 };
 use serde::Deserialize;
@@ -49,7 +49,7 @@ pub(super) async fn create(State(app): State<App>, id: Id, Told(wanted): Told<To
         .await?;
     let command = Command::Invite { community, role, uses, life_ms, only };
     let Answer::Invite(cert, key) = app.command(command, id.0).await? else { return Err(other_answer()) };
-    Ok(Json(json!({ "invite": cert.to_string(), "key": key })))
+    Ok(Json(json!({ "invite": cert.to_string(), "link": pasted::to_link(&key), "key": key })))
 }
 
 /// A pasted key.

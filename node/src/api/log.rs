@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 use hearth_protocol::{
-    authority::{Body, Operation, Role, Rule, Subject, policy},
+    authority::{Body, Operation, Role, Rule, Subject},
     engine::Standing,
     epoch::Scope,
     id::PersonId,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{
     App,
     error::Answered,
-    resolve,
+    policy, resolve,
     sight::{Sight, short},
     take::At,
 };
@@ -85,7 +85,7 @@ fn what(sight: &Sight<'_>, standing: &Standing, operation: &Operation) -> String
         }
         Body::Leave => "left".to_owned(),
         Body::InviteEnd(cert) => format!("ended the invite {}", short(&cert.to_string())),
-        Body::Policy(key, value) => format!("set {} to {value}", policy_name(*key)),
+        Body::Policy(key, value) => format!("set {} to {value}", policy::about(*key)),
         Body::Keys(keys) => match (keys.devices.len(), keys.revoked.len()) {
             (certified, 0) => format!("certified {}", devices(certified)),
             (0, revoked) => format!("revoked {}", devices(revoked)),
@@ -132,16 +132,6 @@ fn ruling(standing: &Standing, rule: &Rule) -> String {
         (false, role) => format!("gave {subjects} the role {}", role.name()),
     };
     if rule.reason.as_str().is_empty() { what } else { format!("{what}: {}", rule.reason) }
-}
-
-fn policy_name(key: u16) -> String {
-    match key {
-        policy::DEFAULT_REACH => "the reach of items whose author says nothing".to_owned(),
-        policy::HISTORY => "whether newcomers read what was written before them".to_owned(),
-        policy::POSTS_DAY => "the items a day that are shown of one person".to_owned(),
-        policy::POSTS_DAY_PERIPHERAL => "the items a day that are shown of a peripheral member".to_owned(),
-        other => format!("policy {other}"),
-    }
 }
 
 fn devices(count: usize) -> String {

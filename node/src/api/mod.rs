@@ -9,8 +9,10 @@
 
 mod auth;
 mod communities;
+mod devices;
 mod drafts;
 mod error;
+mod findings;
 mod hints;
 mod import;
 mod invites;
@@ -19,7 +21,9 @@ mod join;
 mod limits;
 mod links;
 mod log;
+mod look;
 mod peers;
+mod policy;
 mod relay;
 mod resolve;
 mod sight;
@@ -51,7 +55,7 @@ use tower::{Layer as _, Service, ServiceExt as _};
 
 use crate::{
     handle::{Failure, Handle, RequestId},
-    home::{Home, HomeError, Keys},
+    home::{Home, HomeError, Keys, Opener},
     network::NetworkHandle,
     practice::import::FILE_BYTES,
     store::Reader,
@@ -79,6 +83,8 @@ type App = Arc<Shared>;
 #[derive(Debug)]
 struct Shared {
     home: Home,
+    /// What opens the file of keys once more.
+    opener: Opener,
     me: Identity,
     token: Token,
     handle: Handle,
@@ -95,16 +101,17 @@ struct Shared {
 impl Api {
     pub(crate) fn new(
         home: Home,
-        keys: &Keys,
+        (keys, token): (&Keys, &str),
         handle: Handle,
         reader: Reader,
         network: watch::Receiver<Option<NetworkHandle>>,
     ) -> Result<Api, HomeError> {
         let damaged = || HomeError::Damaged { path: home.path().join("token").display().to_string() };
-        let token = Token::new(home.token()?).ok_or_else(damaged)?;
+        let token = Token::new(token.to_owned()).ok_or_else(damaged)?;
         let (listening, served, stop) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         Ok(Api {
             app: Arc::new(Shared {
+                opener: keys.opener.clone(),
                 me: keys.identity.clone(),
                 token,
                 home,
@@ -123,18 +130,23 @@ impl Api {
         let _ = self.app.listening.set(addresses);
     }
 
-    /// Makes the person's own space, in a home that has none yet.
-    pub(crate) async fn prepare(&self) -> Result<(), Failure> {
+    /// Makes the person's own space, in a home that has none yet, or takes up the one that another device has handed
+    /// over.
+    pub(crate) async fn prepare(&self) -> Result<(), PrepareError> {
         let mut snapshot = self.app.handle.snapshot.clone();
         // The driver's first picture; before it there is nothing to be seen.
         snapshot.changed().await.map_err(|_| Failure::Stopping)?;
         if snapshot.borrow_and_update().own_space.is_some() {
             return Ok(());
         }
-        let name = Text::line(own_space_name()).expect("the own space has a name within its bound");
-        let command = Command::CreateCommunity { name, domain: Text::default(), parent: None };
+        let command = match self.app.home.handover()? {
+            // Another device of this person has it already.
+            Some(handover) => Command::TakeOver(Box::new(handover)),
+            None => found_own_space(),
+        };
         self.app.handle.command(command, None).await?;
         snapshot.wait_for(|seen| seen.own_space.is_some()).await.map_err(|_| Failure::Stopping)?;
+        self.app.home.forget_handover()?;
         Ok(())
     }
 
@@ -197,6 +209,21 @@ impl Shared {
     }
 }
 
+/// Founds a person's own space.
+fn found_own_space() -> Command {
+    let name = Text::line(own_space_name()).expect("the own space has a name within its bound");
+    Command::CreateCommunity { name, domain: Text::default(), parent: None }
+}
+
+/// Why a home cannot be used yet.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PrepareError {
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
 /// The answer to a request id that something else was asked under before.
 fn other_answer() -> ApiError {
     ApiError::conflict(
@@ -227,6 +254,7 @@ fn router(app: App) -> Router {
         .route("/communities/{community}", get(communities::show))
         .route("/communities/{community}/leave", post(communities::leave))
         .route("/communities/{community}/members", get(communities::members))
+        .route("/communities/{community}/policy", post(policy::set))
         .route("/communities/{community}/members/{person}", post(communities::rule))
         .route("/communities/{community}/log", get(log::log))
         .route("/communities/{community}/invites", get(invites::list))
@@ -234,8 +262,13 @@ fn router(app: App) -> Router {
         .route("/invites", post(invites::create))
         .route("/invites/inspect", post(invites::inspect))
         .route("/invites/{invite}/end", post(invites::end))
+        .route("/look", post(look::look))
         .route("/join", post(join::join))
         .route("/join/cancel", post(join::cancel))
+        .route("/devices", get(devices::list))
+        .route("/devices/pair", post(devices::pair))
+        .route("/devices/pair/wait", post(devices::paired))
+        .route("/devices/revoke", post(devices::revoke))
         .route("/links", post(links::create))
         .route("/links/{link}/end", post(links::end))
         .route("/relay", post(relay::relay))

@@ -74,7 +74,8 @@ pub(super) async fn add(State(app): State<App>, Told(wanted): Told<ToDial>) -> A
     Ok(Json(json!({ "peer": network::peer_text(&peer) })))
 }
 
-fn network_of(app: &App) -> Answered<NetworkHandle> {
+/// The network, if this process has one.
+pub(super) fn network_of(app: &App) -> Answered<NetworkHandle> {
     let network = app.network.borrow().clone();
     network.ok_or_else(|| {
         ApiError::conflict(

@@ -10,6 +10,7 @@ use hearth_protocol::{
     engine::own_space_name,
     id::{CertId, CommunityId, ItemId, OpId, PersonId},
     invite::{InviteCert, InviteKey},
+    key::PublicKey,
 };
 
 use super::{
@@ -198,6 +199,15 @@ pub(super) fn invite(sight: &Sight<'_>, text: &str) -> Answered<(CommunityId, Ce
     pick("invites", text, &candidates)?.ok_or_else(|| {
         no_such_id("not_found", "invite", text, "`hearth invite list C` shows the invites with their ids")
     })
+}
+
+/// One of this person's devices.
+pub(super) fn device<'a>(known: impl Iterator<Item = &'a PublicKey>, text: &str) -> Answered<PublicKey> {
+    let text = text.trim();
+    let candidates: Vec<_> =
+        known.map(|device| Candidate { id: *device, digits: device.0.to_string(), names: Vec::new() }).collect();
+    let hint = "`hearth device list` shows your devices with their ids";
+    pick("devices", text, &candidates)?.ok_or_else(|| no_such_id("no_device", "device", text, hint))
 }
 
 /// A community that this node waits to join: by its id, or by the key itself.

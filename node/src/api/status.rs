@@ -1,9 +1,10 @@
 //! Who this is, what runs and what is kept.
 
 use axum::{Json, extract::State};
+use hearth_protocol::authority::Role;
 use serde_json::{Value, json};
 
-use super::{App, error::Answered, sight::Sight};
+use super::{App, error::Answered, findings, sight::Sight};
 use crate::network;
 
 /// Everything at a glance; with the node stopped too.
@@ -30,23 +31,29 @@ pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
         "jobs": jobs,
         "store": { "bytes": kept.bytes, "items": kept.items },
         "refusals": snapshot.refusals,
+        "findings": kept.findings,
     })))
 }
 
 struct Kept {
     communities: Vec<Value>,
+    findings: Vec<Value>,
     bytes: u64,
     items: u64,
 }
 
 fn kept(sight: &Sight<'_>) -> Answered<Kept> {
-    let mut kept = Kept { communities: Vec::new(), bytes: sight.reader.bytes_on_disk()?, items: 0 };
+    let mut kept =
+        Kept { communities: Vec::new(), findings: Vec::new(), bytes: sight.reader.bytes_on_disk()?, items: 0 };
     let mut communities = sight.communities();
     communities.sort_by_key(|id| Some(*id) != sight.snapshot.own_space);
     for id in communities {
         let standing = sight.standing(id)?;
         let items = sight.store.count_listed(id)?;
         kept.items += items;
+        if standing.state.role(sight.me) > Role::None {
+            kept.findings.extend(findings::of(standing, sight.me));
+        }
         kept.communities.push(json!({
             "community": id.to_string(),
             "name": standing.name(),

@@ -2,6 +2,8 @@
 //! over loopback.
 
 mod alone;
+mod devices;
+mod look;
 mod together;
 
 use http::{Method, Request};
@@ -25,9 +27,9 @@ impl Host {
     async fn open(name: &str, mode: Mode) -> Host {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path().join("home"));
-        home.create(name).unwrap();
-        let node = Box::pin(Node::open(&home, mode)).await.unwrap();
-        Host { node, token: home.token().unwrap(), home, _folder: folder }
+        home.create(name, None).unwrap();
+        let node = Box::pin(Node::open(&home, mode, None)).await.unwrap();
+        Host { token: node.token().to_owned(), node, home, _folder: folder }
     }
 
     /// For one command, without a network.

@@ -23,8 +23,8 @@ pub(super) async fn show(State(app): State<App>) -> Answered<Json<Value>> {
 }
 
 async fn words(app: &App) -> Answered<Zeroizing<String>> {
-    let home = app.home.clone();
-    let read = tokio::task::spawn_blocking(move || home.keys().map(|keys| keys.words)).await;
+    let (home, opener) = (app.home.clone(), app.opener.clone());
+    let read = tokio::task::spawn_blocking(move || home.words(&opener)).await;
     let words = read.map_err(|_| ApiError::broken())??;
     words.ok_or_else(|| {
         let error = "the words were written down, and are not on this device any more";
@@ -43,8 +43,8 @@ pub(super) struct Typed {
 pub(super) async fn written(State(app): State<App>, Told(typed): Told<Typed>) -> Answered<Json<Value>> {
     let words = words(&app).await?;
     check(&words, &typed.answers)?;
-    let home = app.home.clone();
-    tokio::task::spawn_blocking(move || home.forget_words()).await.map_err(|_| ApiError::broken())??;
+    let (home, opener) = (app.home.clone(), app.opener.clone());
+    tokio::task::spawn_blocking(move || home.forget_words(&opener)).await.map_err(|_| ApiError::broken())??;
     Ok(Json(json!({})))
 }
 

@@ -273,10 +273,10 @@ fn short(id: &Value) -> &str {
 impl Actor {
     async fn new(name: &'static str, folder: &TempDir) -> Result<Actor, DemoError> {
         let home = Home::at(folder.path().join(name));
-        home.create(name)?;
+        home.create(name, None)?;
         let listen = ["/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"].map(str::to_owned).to_vec();
-        let node = Node::open(&home, Mode::Node { listen, api: None }).await?;
-        let token = home.token()?;
+        let node = Node::open(&home, Mode::Node { listen, api: None }, None).await?;
+        let token = node.token().to_owned();
         Ok(Actor { name, home, node, token })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Leaves to others: sockets and encryption (`transport`), what to do with events (`task`).
 //! Always true: gossip names no author and no sequence number, is passed on only after a verdict, and
-//! its id is the BLAKE3 hash of its bytes; nothing dials by itself; identify says the same of every node.
+//! its id is the BLAKE3 hash of its bytes; gossipsub meets nobody but through the gate; nothing dials by itself; identify says the same of every node.
 
 use libp2p::{
     connection_limits::{self, ConnectionLimits},
@@ -19,6 +19,7 @@ use libp2p::{
 
 use super::{
     codec::{self, Frames},
+    gate::Gate,
     limits,
 };
 
@@ -43,7 +44,7 @@ pub(super) struct Behaviour {
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     pub(super) exchange: Exchange,
-    pub(super) gossip: Gossip,
+    pub(super) gossip: Gate,
 }
 
 impl Behaviour {
@@ -57,7 +58,7 @@ impl Behaviour {
                 ping::Config::new().with_interval(limits::PING_PAUSE).with_timeout(limits::PING_TIME),
             ),
             exchange: exchange(Frames::default()),
-            gossip: gossip(),
+            gossip: Gate::new(gossip()),
         }
     }
 }
@@ -93,7 +94,8 @@ pub(super) fn exchange(frames: Frames) -> Exchange {
     )
 }
 
-fn gossip() -> Gossip {
+/// Gossipsub with our settings.
+pub(super) fn gossip() -> Gossip {
     let config = ConfigBuilder::default()
         .validate_messages()
         .validation_mode(ValidationMode::Anonymous)

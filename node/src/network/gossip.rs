@@ -1,6 +1,6 @@
 //! Gossip, as the network task carries it.
 //!
-//! Leaves to others: sealing and opening, and every verdict.
+//! Leaves to others: sealing and opening, every verdict, and with whom gossip is exchanged (`gate`).
 //! Always true: nothing is passed on without a verdict; what waits for one is bounded, and what does
 //! not fit is dropped and counted, since catch-up repairs it.
 
@@ -61,6 +61,18 @@ impl Task {
         }
         if let Err(why) = gossip.subscribe(&IdentTopic::new(topic)) {
             warn!(%why, "a topic is not subscribed to");
+        }
+    }
+
+    pub(super) fn hear(&mut self, peer: &[u8]) {
+        if let Ok(peer) = PeerId::from_bytes(peer) {
+            self.swarm.behaviour_mut().gossip.hear(&peer);
+        }
+    }
+
+    pub(super) fn speak(&mut self, peer: &[u8]) {
+        if let Ok(peer) = PeerId::from_bytes(peer) {
+            self.swarm.behaviour_mut().gossip.speak(&peer);
         }
     }
 

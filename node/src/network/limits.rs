@@ -52,6 +52,19 @@ pub const GOSSIP_DATA_PER_FRAME: usize = 64;
 /// catch-up repairs it.
 pub const GOSSIP_QUEUE: usize = 256;
 
+/// How long a peer that we part with has to take what was sent to it before: it may be told there why.
+pub const PARTING_TIME: Duration = Duration::from_secs(1);
+
+/// Pauses before a peer that refuses our gossip stream is asked again. Who answers hears before it
+/// answers, so that a refusal is rare; after a second and a half it waits for the peer's own stream.
+pub const GOSSIP_PAUSES: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(100),
+    Duration::from_millis(200),
+    Duration::from_millis(400),
+    Duration::from_millis(800),
+];
+
 /// How long the id of a gossip message is remembered, so that it is told only once.
 pub const GOSSIP_MEMORY: Duration = Duration::from_secs(5 * 60);
 

@@ -4,17 +4,19 @@
 //! the driver a [`Report`]. Neither names a type of libp2p: a peer is the binary form of its id, an
 //! address is text.
 //!
-//! Leaves to others: what bytes and topics mean, who is a member, whom to dial and when to try again,
-//! what is kept on disk.
-//! Always true: gossip is passed on only after a verdict; every order to dial or to request ends in
-//! exactly one report; everything that waits is bounded, and what does not fit is refused, failed or,
+//! Leaves to others: what bytes and topics mean, who is a member and so may hear gossip, whom to
+//! dial and when to try again, what is kept on disk.
+//! Always true: gossip is exchanged only with a peer for whom that was ordered, and passed on only
+//! after a verdict; every order to dial or to request ends in exactly one report; everything that waits is bounded, and what does not fit is refused, failed or,
 //! for gossip alone, dropped and counted.
 
 mod addresses;
 mod behaviour;
 mod codec;
 mod dials;
+mod door;
 mod exchange;
+mod gate;
 mod gossip;
 pub mod limits;
 mod listen;
@@ -110,7 +112,30 @@ pub enum Order {
         /// What becomes of it.
         verdict: Verdict,
     },
-    /// Close all connections with a peer.
+    /// Accept the gossip streams of a connected peer, before it is told that it may open one. What comes
+    /// on them waits until [`Order::SpeakGossip`].
+    ///
+    /// It takes effect at once: an order given later may already lead the peer to open its stream. It
+    /// holds until the last connection with the peer closes. A peer that is not connected is ignored.
+    HearGossip {
+        /// Whose.
+        peer: Vec<u8>,
+    },
+    /// Exchange gossip with a connected peer: hear it, and announce our topics to it.
+    ///
+    /// Holds until the last connection with the peer closes, for instance by [`Order::Disconnect`]. A
+    /// peer that is not connected is ignored.
+    SpeakGossip {
+        /// With whom.
+        peer: Vec<u8>,
+    },
+    /// End gossip with a peer at once, and close all connections with it when what was sent before has
+    /// had [`limits::PARTING_TIME`] to arrive.
+    Part {
+        /// With whom.
+        peer: Vec<u8>,
+    },
+    /// Close all connections with a peer. Gossip with it ends at once, even if it delays their end.
     Disconnect {
         /// With whom.
         peer: Vec<u8>,

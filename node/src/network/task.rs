@@ -21,7 +21,7 @@ use libp2p::{
 };
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tracing::{debug, warn};
 
@@ -46,6 +46,8 @@ pub(super) struct Task {
     pub(super) asked: HashMap<OutboundRequestId, u64>,
     pub(super) unanswered: Unanswered,
     pub(super) unjudged: Unjudged,
+    /// Peers that gossip has ended with, and when their connections are closed.
+    parting: VecDeque<(Instant, PeerId)>,
     last_token: u64,
     pub(super) counts: Arc<Counts>,
 }
@@ -66,6 +68,7 @@ impl Task {
             asked: HashMap::new(),
             unanswered: Unanswered::default(),
             unjudged: Unjudged::default(),
+            parting: VecDeque::new(),
             last_token: 0,
             counts,
         }
@@ -79,7 +82,9 @@ impl Task {
 
     async fn step(&mut self) -> ControlFlow<()> {
         let free = self.held_back.is_empty();
+        let parting = self.parting.front().map(|(at, _)| *at);
         tokio::select! {
+            () = at(parting) => self.part(),
             order = self.orders.recv(), if self.held_back.len() < limits::REPORTS_HELD_BACK => {
                 match order {
                     Some(Order::Stop) | None => return ControlFlow::Break(()),
@@ -91,6 +96,13 @@ impl Task {
             event = self.swarm.select_next_some(), if free => self.on_event(event),
         }
         ControlFlow::Continue(())
+    }
+
+    fn part(&mut self) {
+        if let Some((_, peer)) = self.parting.pop_front() {
+            // An error means that it has gone by itself.
+            let _ = self.swarm.disconnect_peer_id(peer);
+        }
     }
 
     fn release(&mut self) {
@@ -135,9 +147,18 @@ impl Task {
                 self.swarm.behaviour_mut().gossip.unsubscribe(&topic);
             }
             Order::Publish { topic, data } => self.publish(topic, data),
+            Order::HearGossip { peer } => self.hear(&peer),
+            Order::SpeakGossip { peer } => self.speak(&peer),
             Order::Judge { token, verdict } => self.judge(token, verdict),
+            Order::Part { peer } => {
+                if let Ok(peer) = PeerId::from_bytes(&peer) {
+                    self.swarm.behaviour_mut().gossip.dismiss(&peer);
+                    self.parting.push_back((Instant::now() + limits::PARTING_TIME, peer));
+                }
+            }
             Order::Disconnect { peer } => {
                 if let Ok(peer) = PeerId::from_bytes(&peer) {
+                    self.swarm.behaviour_mut().gossip.dismiss(&peer);
                     // An error means that it is not connected, which was the aim.
                     let _ = self.swarm.disconnect_peer_id(peer);
                 }
@@ -310,6 +331,14 @@ impl Task {
 /// An address with a peer at its end.
 fn whole(address: Multiaddr, peer: PeerId) -> String {
     address.with_p2p(peer).unwrap_or_else(|address| address).to_string()
+}
+
+/// Waits until then; for ever, where there is nothing to wait for.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Waits for room, which stays: nobody else sends reports. At the end it is `closed` that tells.

@@ -39,7 +39,7 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
             put_in_set(overlay, community, SetName::Operations, &id.0);
         }
         Keep::EpochKey(community, epoch, key) => {
-            overlay.put(keys::epoch_keys(community).with(epoch.as_bytes()).into_vec(), key)
+            overlay.put_secret(keys::epoch_keys(community).with(epoch.as_bytes()).into_vec(), &key)
         }
         Keep::Blob(name, bytes) => overlay.put(keys::blob(&name).into_vec(), bytes),
         Keep::Item { read_in, item, body, received, by, address } => {
@@ -48,6 +48,11 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
                 put_in_set(overlay, read_in, SetName::Items, &item.id.0);
                 place_own(overlay, read_in, &item, received, address)?;
             }
+        }
+        Keep::Show(community, id) => show(overlay, community, id)?,
+        Keep::Hide(community, id) => hide(overlay, community, id)?,
+        Keep::Met { community, peer, person, device } => {
+            overlay.put(keys::met(community).with(&peer).into_vec(), encode(&(person, device)))
         }
         Keep::Envelope { id, envelope, outcome } => keep_envelope(overlay, id, &envelope, outcome)?,
         Keep::Outcome(id, outcome) => change_outcome(overlay, id, outcome)?,
@@ -59,7 +64,7 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
             overlay.put(keys::invite(community, InviteCert::id_of(&cert)).into_vec(), cert.to_bytes())
         }
         Keep::Pending(pending) => {
-            overlay.put(keys::pending(pending.community).into_vec(), encode(&(pending.key, pending.join)))
+            overlay.put_secret(keys::pending(pending.community).into_vec(), &encode(&(pending.key, pending.join)))
         }
         Keep::Settled(community) => overlay.delete(keys::pending(community).into_vec()),
     }
@@ -82,6 +87,17 @@ fn keep_item(
         overlay.put(key, encode(&ItemRow(item.signed.clone(), received)));
     }
     overlay.put(keys::body(item.header.body_hash).into_vec(), body.as_slice());
+    refer(overlay, item);
+    let next_key = Key::of(Table::Next).into_vec();
+    let next = overlay.get(&next_key)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
+    let place = [read_in.as_bytes().as_slice(), item.id.as_bytes()].concat();
+    overlay.put(Key::of(Table::Sequence).number(next).into_vec(), place);
+    overlay.put(next_key, (next + 1).to_be_bytes());
+    Ok(())
+}
+
+/// Under what it changes or answers, an item is found from there.
+fn refer(overlay: &mut Overlay<'_>, item: &Item) {
     let header = &item.header;
     if let Some(target) = header.target {
         overlay.put(keys::changes(target).with(item.id.as_bytes()).into_vec(), [header.kind.0]);
@@ -89,11 +105,34 @@ fn keep_item(
     for parent in &header.re {
         overlay.put(keys::replies(*parent).with(item.id.as_bytes()).into_vec(), Vec::new());
     }
-    let next_key = Key::of(Table::Next).into_vec();
-    let next = overlay.get(&next_key)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-    let place = [read_in.as_bytes().as_slice(), item.id.as_bytes()].concat();
-    overlay.put(Key::of(Table::Sequence).number(next).into_vec(), place);
-    overlay.put(next_key, (next + 1).to_be_bytes());
+}
+
+/// Puts back what [`hide`] took away.
+fn show(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
+    let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
+    put_in_set(overlay, community, SetName::Items, &id.0);
+    refer(overlay, &item);
+    place_own(overlay, community, &item, received, None)
+}
+
+/// Takes an item that does not stand out of every list, and out of what others are given. Its bytes
+/// stay: what took its standing away may lapse.
+fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
+    let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
+    let header = &item.header;
+    overlay.delete(keys::set(community, SetName::Items).with(id.as_bytes()).into_vec());
+    for parent in &header.re {
+        overlay.delete(keys::replies(*parent).with(id.as_bytes()).into_vec());
+    }
+    overlay.delete(keys::slot(community, header.kind).with(id.as_bytes()).into_vec());
+    overlay.delete(keys::timeline(community).number(header.ts.min(received).0).with(id.as_bytes()).into_vec());
+    if let Some(target) = header.target {
+        overlay.delete(keys::changes(target).with(id.as_bytes()).into_vec());
+        let back = header.kind == Kind::TOMBSTONE && overlay.holds(community, SetName::Items, target.0)?;
+        if back && let Some((target, received)) = read_item(overlay, target)? {
+            place_own(overlay, community, &target, received, None)?;
+        }
+    }
     Ok(())
 }
 
@@ -106,6 +145,7 @@ fn place_own(
     address: Option<String>,
 ) -> Result<(), ReadError> {
     let header = &item.header;
+    overlay.put(keys::author(community, header.author).with(item.id.as_bytes()).into_vec(), Vec::new());
     let end = overlay.chain_end(community, header.scope, header.device)?;
     if end.is_none_or(|(seq, _)| header.seq > seq) {
         overlay.put(keys::chain_end(community, header.scope, header.device).into_vec(), encode(&(header.seq, item.id)));
@@ -223,7 +263,7 @@ pub(super) fn decode_row<T: for<'de> Deserialize<'de>>(bytes: &[u8]) -> Option<T
 
 /// Remembers what a request came to, so that a retry writes nothing twice.
 pub fn keep_answer(overlay: &mut Overlay<'_>, request: &[u8; 16], now: Millis, answer: &Answer) {
-    overlay.put(keys::answer(request).into_vec(), encode_row(&(now, answer)));
+    overlay.put_secret(keys::answer(request).into_vec(), &encode_row(&(now, answer)));
 }
 
 /// What a request came to before.
@@ -231,6 +271,8 @@ pub fn keep_answer(overlay: &mut Overlay<'_>, request: &[u8; 16], now: Millis, a
 /// # Errors
 /// [`ReadError`].
 pub fn kept_answer(overlay: &Overlay<'_>, request: &[u8; 16]) -> Result<Option<Answer>, ReadError> {
-    let row = overlay.get(&keys::answer(request).into_vec())?;
-    Ok(row.and_then(|bytes| decode_row::<(Millis, Answer)>(&bytes)).map(|(_, answer)| answer))
+    let key = keys::answer(request).into_vec();
+    let row = overlay.get(&key)?;
+    let row = row.and_then(|bytes| decode_row::<(Millis, Answer)>(&overlay.opened(&key, &bytes)));
+    Ok(row.map(|(_, answer)| answer))
 }

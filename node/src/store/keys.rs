@@ -1,5 +1,6 @@
 //! The keys of the store. The first byte is the table; numbers are big-endian, so that order of
-//! bytes is order of numbers. Part of the format on disk, version 1.
+//! bytes is order of numbers. Part of the format on disk, version 2. The values of three tables are
+//! sealed, each under its key: see `seal`.
 
 use hearth_protocol::{
     epoch::Scope,
@@ -17,7 +18,7 @@ pub(super) enum Table {
     Community = b'c',
     /// community, lamport, op -> operation
     Operation = b'o',
-    /// community, epoch -> key
+    /// community, epoch -> key, sealed
     EpochKey = b'k',
     /// name -> blob of sealed epoch keys
     Blob = b'b',
@@ -53,14 +54,22 @@ pub(super) enum Table {
     AddressBook = b'n',
     /// community, certificate -> certificate
     Invite = b'v',
-    /// community -> pending join
+    /// community -> pending join, sealed
     Pending = b'j',
-    /// request -> time, answer
+    /// request -> time, answer, sealed
     Answer = b'z',
     /// community, kind, item -> nothing: profiles and charters, of which the newest counts
     Slot = b'K',
+    /// community, author, item -> nothing
+    Author = b'f',
+    /// community, peer -> person, device
+    Met = b'm',
+    /// nothing -> nothing: there once what was written before is indexed by author
+    Indexed = b'V',
     /// the next store sequence
     Next = b'#',
+    /// nothing -> nothing: there once the rows of secrets that were written before are sealed
+    Sealed = b'S',
 }
 
 /// A key under construction.
@@ -186,4 +195,12 @@ pub(super) fn pending(community: CommunityId) -> Key {
 
 pub(super) fn answer(request: &[u8; 16]) -> Key {
     Key::of(Table::Answer).with(request)
+}
+
+pub(super) fn author(community: CommunityId, author: PersonId) -> Key {
+    Key::of(Table::Author).with(community.as_bytes()).with(author.as_bytes())
+}
+
+pub(super) fn met(community: CommunityId) -> Key {
+    Key::of(Table::Met).with(community.as_bytes())
 }

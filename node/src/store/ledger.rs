@@ -7,7 +7,7 @@ use hearth_protocol::{
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, KeptEnvelope, Ledger, PendingJoin},
+    ledger::{AddressList, KeptEnvelope, Ledger, Met, PendingJoin},
     limits,
     signed::Signed,
     wire::{AnyId, SetName},
@@ -34,6 +34,12 @@ impl Overlay<'_> {
         }
         Ok(rows)
     }
+
+    /// The same of a table whose values are secrets.
+    fn secrets<T>(&self, prefix: Key, read: impl Fn(&[u8], &[u8]) -> Option<T>) -> Result<Vec<T>, ReadError> {
+        let whole = prefix.clone().into_vec();
+        self.rows(prefix, |key, value| read(key, &self.opened(&[&whole, key].concat(), value)))
+    }
 }
 
 impl Ledger for Overlay<'_> {
@@ -48,13 +54,13 @@ impl Ledger for Overlay<'_> {
     }
 
     fn epoch_keys(&self, community: CommunityId) -> Result<Vec<(OpId, [u8; 32])>, ReadError> {
-        self.rows(keys::epoch_keys(community), |key, value| {
+        self.secrets(keys::epoch_keys(community), |key, value| {
             Some((OpId::new(keys::last_id(key)?), value.try_into().ok()?))
         })
     }
 
     fn pending_joins(&self) -> Result<Vec<PendingJoin>, ReadError> {
-        self.rows(Key::of(Table::Pending), |key, value| {
+        self.secrets(Key::of(Table::Pending), |key, value| {
             let (text, join): (String, Signed) = decode(value, value.len()).ok()?;
             Some(PendingJoin { community: CommunityId::new(keys::last_id(key)?), key: text, join })
         })
@@ -62,6 +68,21 @@ impl Ledger for Overlay<'_> {
 
     fn addresses(&self, community: CommunityId) -> Result<Vec<AddressList>, ReadError> {
         self.rows(keys::address_book(community), |_, value| decode(value, value.len()).ok())
+    }
+
+    fn met(&self, community: CommunityId) -> Result<Vec<Met>, ReadError> {
+        self.rows(keys::met(community), |peer, value| {
+            let (person, device) = decode(value, value.len()).ok()?;
+            Some((peer.to_vec(), person, device))
+        })
+    }
+
+    fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, ReadError> {
+        self.rows(keys::author(community, person), |key, _| keys::last_id(key).map(ItemId::new))
+    }
+
+    fn charter(&self, community: CommunityId) -> Result<Option<ItemId>, ReadError> {
+        Ok(self.latest_of(community, Kind::CHARTER)?.pop().map(|(item, _)| item.id))
     }
 
     fn item(&self, id: ItemId) -> Result<Option<SignedItem>, ReadError> {

@@ -1,15 +1,22 @@
 //! What is kept: the meaning of keys and values over [`disk`].
 //!
 //! `keep` writes what the engine decides, `ledger` is what the engine reads, `view` is what
-//! people read. All three go through [`Overlay`], so a batch reads what it has itself decided.
+//! people read, `seal` hides what is secret in a row, `upgrade` brings up what an older version
+//! wrote. All go through [`Overlay`], so a batch reads what it has itself decided.
 //! This module knows nothing of the network.
 
 pub mod disk;
 mod keep;
 mod keys;
 mod ledger;
+mod seal;
+#[cfg(test)]
+mod tests;
+mod upgrade;
 mod view;
 
-pub use disk::{DiskSettings, OpenError, Overlay, ReadError, Reader, WriteError, Writer, open};
+pub use disk::{DiskSettings, OpenError, Overlay, ReadError, Reader, WriteError, Writer};
 pub use keep::{keep, keep_answer, kept_answer};
+pub use seal::{RowSeal, open};
+pub use upgrade::upgrade;
 pub use view::{Hop, Invite, Listed, Page, Shown};

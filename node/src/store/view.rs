@@ -10,6 +10,7 @@ use hearth_protocol::{
     link::{Envelope, Outcome},
     signed::Verified,
     time::Millis,
+    wire::SetName,
 };
 
 use super::{
@@ -186,7 +187,10 @@ impl Overlay<'_> {
     /// [`ReadError`].
     pub fn show(&self, id: ItemId, communities: &[CommunityId]) -> Result<Option<Shown>, ReadError> {
         let Some((item, _)) = read_item(self, id)? else { return Ok(None) };
-        let own = communities.iter().copied().find(|c| *c == item.header.community);
+        let written_in = item.header.community;
+        // What does not stand is not shown where it was written.
+        let own =
+            (communities.contains(&written_in) && self.holds(written_in, SetName::Items, id.0)?).then_some(written_in);
         let mut place = own.map(|community| (community, None));
         for community in communities {
             if place.is_none() {

@@ -3,6 +3,8 @@
 //! Always true: the ladder is judged from its top. What a higher rung says keeps or drops what
 //! lower ones said, never the other way round, so no two statements wait for each other.
 
+use std::collections::BTreeMap;
+
 use super::{
     Keys, Log, OperationRefusal, Place,
     bits::{Bits, both},
@@ -103,6 +105,49 @@ pub(super) fn standing_statements(statements: &[Statement], seen: impl Fn(usize)
         above = both(above, here.as_ref());
     }
     standing
+}
+
+/// A device of a person, by the statements that stand (D0).
+#[derive(Debug, Clone, Default)]
+pub(super) struct Device {
+    /// Where it is certified.
+    pub(super) certs: Vec<(usize, DeviceCert)>,
+    /// Where it is revoked.
+    pub(super) revoked: Vec<usize>,
+    /// What every revocation keeps; `None`: it was never revoked.
+    kept: Option<Bits>,
+}
+
+impl Device {
+    /// D0: whether it speaks for its person at place `at`.
+    pub(super) fn good(&self, log: &Log, caps: Caps, at: usize) -> bool {
+        self.kept.as_ref().is_none_or(|kept| kept.has(at))
+            && self.certs.iter().any(|(cert, says)| says.caps.include(caps) && log.past_has(at, *cert))
+    }
+}
+
+/// The devices of a person by these statements.
+pub(super) fn devices(standing: &[&Statement]) -> BTreeMap<PublicKey, Device> {
+    let mut devices: BTreeMap<PublicKey, Device> = BTreeMap::new();
+    for statement in standing {
+        for cert in &statement.devices {
+            devices.entry(cert.device).or_default().certs.push((statement.at, cert.clone()));
+        }
+        for revoked in &statement.revoked {
+            let device = devices.entry(*revoked).or_default();
+            device.revoked.push(statement.at);
+            device.kept = both(device.kept.take(), statement.kept.as_ref());
+        }
+    }
+    devices
+}
+
+/// The devices of a person by those statements alone that lie in `seen`; `None` where no Keys lies
+/// outside it, and so all of them count.
+pub(super) fn devices_within(log: &Log, person: PersonId, seen: &Bits) -> Option<BTreeMap<PublicKey, Device>> {
+    let statements = &log.persons.get(&person)?.statements;
+    let is_late = statements.iter().any(|statement| statement.kept.is_some() && !seen.has(statement.at));
+    is_late.then(|| devices(&standing_statements(statements, |at| seen.has(at))))
 }
 
 /// D0 within a past, which nothing that comes later changes: for those who sign a ROOT act beside

@@ -211,6 +211,28 @@ fn check_cert(log: &Log, place: &Place, cert: &Signed) -> Result<Verified<Invite
     if sound { Ok(cert) } else { Err(bad) }
 }
 
+impl Log {
+    /// Whether an invite is of somebody whom this log knows: signed by a device of theirs, under a
+    /// grant that may invite. What has become of either since is another question.
+    #[must_use]
+    pub fn knows_inviter(&self, cert: &Verified<InviteCert>) -> bool {
+        let says = &cert.value;
+        let certifies =
+            |s: &Statement| s.devices.iter().any(|d| d.device == says.device && d.caps.include(Caps::OPERATIONS));
+        let device = self.persons.get(&says.inviter).is_some_and(|known| known.statements.iter().any(certifies));
+        let grant = match says.auth {
+            Grant::Root => false,
+            Grant::Founder(number) => {
+                self.community.founders.get(usize::from(number)).is_some_and(|founder| founder.id == says.inviter)
+            }
+            Grant::Op(id) => {
+                self.get(id).is_some_and(|place| place.gives_to(says.inviter) && place.granted() >= Role::Core)
+            }
+        };
+        says.community == self.id() && cert.signed.signed_only_by(says.device) && device && grant
+    }
+}
+
 fn check_admitted(place: &Place, cert: &Verified<InviteCert>, join: &Signed) -> Result<Newcomer, OperationRefusal> {
     let join = CheckedJoin::check(join.clone(), Some(cert)).map_err(|_| OperationRefusal::BadJoin)?;
     if join.person.id == place.operation.author || join.person.id == cert.value.inviter {

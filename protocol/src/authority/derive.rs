@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::{
     Body, Grant, Log, Place, Role,
     bits::Bits,
-    certify::standing_statements,
-    evaluate::{Device, Evaluation},
+    certify::{Device, standing_statements},
+    evaluate::Evaluation,
     log::GENESIS,
     state::{EpochState, GrantState, LinkState, Member, State},
     tree::{Held, founding, granted},
@@ -21,9 +21,9 @@ use crate::{
     time::Millis,
 };
 
-pub(super) fn derive(mut evaluation: Evaluation<'_>) -> State {
+pub(super) fn derive(evaluation: Evaluation<'_>) -> State {
     let log = evaluation.log;
-    let effective = evaluation.effective_places();
+    let (effective, faults) = evaluation.verdicts();
     let mut in_order = log.in_order();
     in_order.retain(|(at, _)| effective.has(*at));
     let mut state = State::default();
@@ -31,13 +31,16 @@ pub(super) fn derive(mut evaluation: Evaluation<'_>) -> State {
     derive_grants(&evaluation, &in_order, &mut state, &mut lowering);
     derive_members(&evaluation, &in_order, &mut state);
     derive_links(&in_order, &mut state);
-    derive_invites(&mut evaluation, &in_order, &mut state);
+    derive_invites(&evaluation, &in_order, &mut state);
     derive_policy(log, &in_order, &mut state);
     derive_epochs(&in_order, &mut state, &lowering);
     state.effective = effective;
+    state.faults = faults;
+    state.kept = evaluation.kept;
     state.tree = evaluation.tree;
     state.rulings = evaluation.rulings;
     state.devices = evaluation.devices;
+    state.leaves = evaluation.leaves;
     state
 }
 
@@ -187,7 +190,7 @@ fn derive_links(in_order: &[(usize, &Place)], state: &mut State) {
     }
 }
 
-fn derive_invites(evaluation: &mut Evaluation<'_>, in_order: &[(usize, &Place)], state: &mut State) {
+fn derive_invites(evaluation: &Evaluation<'_>, in_order: &[(usize, &Place)], state: &mut State) {
     for (_, place) in in_order {
         if let (Some((id, cert)), Some(newcomer)) = (&place.cert, &place.newcomer) {
             let invite = state.invites.entry(*id).or_default();
@@ -200,7 +203,7 @@ fn derive_invites(evaluation: &mut Evaluation<'_>, in_order: &[(usize, &Place)],
     for (at, place) in in_order {
         if let Body::InviteEnd(id) = &place.operation.body {
             // Before the certificate has been seen, nobody can tell whose it is.
-            let ends = evaluation.cert(*id).is_none_or(|cert| evaluation.ends_cert(*at, &cert));
+            let ends = evaluation.cert(*id).is_none_or(|cert| evaluation.ends_cert(*at, cert));
             state.invites.entry(*id).or_default().ended |= ends;
         }
     }

@@ -1,4 +1,5 @@
-//! From a log to what of it has effect: rules B6 to B13 and D0.
+//! From a log to what of it has effect: rules B6 to B9 and D0; B10 and B11 stand in
+//! [`super::admission`].
 //!
 //! Why it ends, why the answer does not depend on order, and why nothing here calls itself (4.3):
 //! each pass asks only for what an earlier one, or an earlier step of its own, has decided.
@@ -11,12 +12,12 @@
 //! 4. Admissions, with it.
 //! 5. Epoch, Merge and LinkEnd, which nothing else rests on.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{
     Body, Grant, LinkEnd, Log, Operation, Place, Role,
     bits::{Bits, both},
-    certify::standing_statements,
+    certify::{Device, devices, devices_within, standing_statements},
     check::need,
     derive::derive,
     log::GENESIS,
@@ -25,9 +26,8 @@ use super::{
 };
 use crate::{
     id::{CertId, PersonId},
-    invite::InviteCert,
     key::PublicKey,
-    person::{Caps, DeviceCert},
+    person::Caps,
 };
 
 /// What the log says, worked out from nothing.
@@ -40,28 +40,44 @@ pub fn evaluate(log: &Log) -> State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Open,
-    Void,
+    Void(Fault),
     Effective,
+}
+
+/// The first clause by which an operation has no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// No version so far gives it any.
+    Kind,
+    /// D2: a higher rung does not keep these Keys.
+    Rung,
+    /// D0: its device, or the one that signed the certificate of an Admit.
+    Device,
+    /// B7: the grant that it cites gives less than it needs.
+    Role,
+    /// B7: the grant that it cites has no effect.
+    Grant,
+    /// B7: rulings on that grant do not keep it.
+    Ruled,
+    /// B7: its author had left.
+    Left,
+    /// B10 (2): its inviter, by any of these.
+    Inviter,
+    /// B10 (3): the invite was ended.
+    Ended,
+    /// B10 (4): the invite was used up.
+    UsedUp,
+    /// B10 (5): its author admitted somebody else beside it.
+    Twice,
 }
 
 /// Whether B10 (5) is asked, of an admission and of every admission that it rests on. If it were
 /// asked of those that (5) compares with, two persons who admit each other and both admit twice
 /// with one invite would wait for each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Clause {
+pub(super) enum Clause {
     Whole,
     ButSelfConcurrency,
-}
-
-/// A device of a person, by the statements that stand (D0).
-#[derive(Debug, Clone, Default)]
-pub(super) struct Device {
-    /// Where it is certified.
-    pub(super) certs: Vec<(usize, DeviceCert)>,
-    /// Where it is revoked.
-    pub(super) revoked: Vec<usize>,
-    /// What every revocation keeps; `None`: it was never revoked.
-    kept: Option<Bits>,
 }
 
 /// What limits somebody who acts under one grant (B7).
@@ -69,7 +85,7 @@ pub(super) struct Device {
 struct Limits {
     /// What every effective ruling that bears on it keeps, by the role that the ruling leaves.
     kept: [Option<Bits>; Role::ALL.len()],
-    /// Leaves outside the grant's past; none of them lies before another.
+    /// Leaves outside the grant's past.
     leaves: Vec<usize>,
 }
 
@@ -80,16 +96,21 @@ pub(super) struct Evaluation<'a> {
     /// Rulings by the person they are on; vouches, which bear on nothing, left out.
     pub(super) rulings: BTreeMap<PersonId, Vec<Ruling>>,
     /// B6: what each of these keeps.
-    kept: BTreeMap<usize, Bits>,
-    /// Effective ones, parents before children.
-    leaves: BTreeMap<PersonId, Vec<usize>>,
-    ends: BTreeMap<CertId, Vec<usize>>,
-    admits: BTreeMap<CertId, Vec<usize>>,
+    pub(super) kept: BTreeMap<usize, Bits>,
+    /// Parents before children.
+    pub(super) leaves: BTreeMap<PersonId, Vec<usize>>,
+    pub(super) ends: BTreeMap<CertId, Vec<usize>>,
+    /// B11: those that count for their author's own invites, and for any.
+    pub(super) ends_of_own: Bits,
+    pub(super) ends_of_any: Bits,
+    pub(super) admits: BTreeMap<CertId, Vec<usize>>,
     pub(super) devices: BTreeMap<PersonId, BTreeMap<PublicKey, Device>>,
+    /// Where rulings leave some Keys out of account: what the others say.
+    devices_under: BTreeMap<(PersonId, Held, Role), Option<BTreeMap<PublicKey, Device>>>,
     limits: BTreeMap<(PersonId, Held), Limits>,
     verdicts: Vec<Verdict>,
     /// Of admissions: effective but for B10 (5).
-    admissible: Bits,
+    pub(super) admissible: Bits,
 }
 
 impl<'a> Evaluation<'a> {
@@ -105,8 +126,11 @@ impl<'a> Evaluation<'a> {
             kept: BTreeMap::new(),
             leaves: BTreeMap::new(),
             ends: BTreeMap::new(),
+            ends_of_own: Bits::default(),
+            ends_of_any: Bits::default(),
             admits: BTreeMap::new(),
             devices: BTreeMap::new(),
+            devices_under: BTreeMap::new(),
             limits: BTreeMap::new(),
             verdicts,
             admissible: Bits::default(),
@@ -125,23 +149,14 @@ impl<'a> Evaluation<'a> {
     /// Pass 0: whose statements stand, and so which devices are whose (D0, D2).
     fn decide_keys(&mut self) {
         for (person, known) in &self.log.persons {
-            let devices = self.devices.entry(*person).or_default();
-            for statement in standing_statements(&known.statements, |_| true) {
-                for cert in &statement.devices {
-                    devices.entry(cert.device).or_default().certs.push((statement.at, cert.clone()));
-                }
-                for revoked in &statement.revoked {
-                    let device = devices.entry(*revoked).or_default();
-                    device.revoked.push(statement.at);
-                    device.kept = both(device.kept.take(), statement.kept.as_ref());
-                }
-                // A join states too, but whether its Admit has effect is another question.
-                if statement.kept.is_some()
-                    && let Some(verdict) = self.verdicts.get_mut(statement.at)
-                {
+            let standing = standing_statements(&known.statements, |_| true);
+            // A join states too, but whether its Admit has effect is another question.
+            for keys in standing.iter().filter(|statement| statement.kept.is_some()) {
+                if let Some(verdict) = self.verdicts.get_mut(keys.at) {
                     *verdict = Verdict::Effective;
                 }
             }
+            self.devices.insert(*person, devices(&standing));
         }
     }
 
@@ -155,8 +170,7 @@ impl<'a> Evaluation<'a> {
                         for person in place.subjects() {
                             self.rulings.entry(person).or_default().push(ruling.clone());
                         }
-                        // What the ruling names as its cut; if it names none, what it had seen.
-                        self.kept.insert(at, self.log.closure(rule.cut.as_deref().unwrap_or(&op.parents)));
+                        self.kept.insert(at, self.log.kept(place, rule));
                     }
                 }
                 Body::Admit(..) => {
@@ -166,14 +180,12 @@ impl<'a> Evaluation<'a> {
                 }
                 Body::InviteEnd(cert) => self.ends.entry(*cert).or_default().push(at),
                 Body::Leave => {
-                    let effective = self.device_good(op.author, op.device, Caps::OPERATIONS, at);
-                    self.settle(at, effective);
-                    if effective {
-                        self.leaves.entry(op.author).or_default().push(at);
-                    }
+                    let good = self.device_good(op.author, op.device, Caps::OPERATIONS, at);
+                    self.settle(at, good.then_some(()).ok_or(Fault::Device));
+                    self.leaves.entry(op.author).or_default().push(at);
                 }
-                Body::Keys(_) if self.verdict(at) == Verdict::Open => self.settle(at, false),
-                Body::Later(_) => self.settle(at, false),
+                Body::Keys(_) if self.verdict(at) == Verdict::Open => self.settle(at, Err(Fault::Rung)),
+                Body::Later(_) => self.settle(at, Err(Fault::Kind)),
                 _ => {}
             }
         }
@@ -185,8 +197,10 @@ impl<'a> Evaluation<'a> {
         let mut rules: Vec<usize> = self.log.numbered().filter_map(is_rule).collect();
         rules.sort_by_key(|at| self.tree.depth_of_auth(*at));
         for at in rules {
-            let effective = self.log.place(at).is_some_and(|place| self.acts(at, place, Role::Steward, Clause::Whole));
-            self.settle(at, effective);
+            if let Some(place) = self.log.place(at) {
+                let acts = self.acts(at, place, Role::Steward, Clause::Whole);
+                self.settle(at, acts);
+            }
         }
     }
 
@@ -197,12 +211,16 @@ impl<'a> Evaluation<'a> {
             if !of_pass(body) {
                 continue;
             }
+            if matches!(body, Body::InviteEnd(_)) {
+                self.decide_end(at, place);
+                continue;
+            }
             let need = match body {
                 Body::LinkEnd(end) if !self.is_broker(end, &place.operation) => Role::Steward,
                 _ => need(body),
             };
-            let effective = self.acts(at, place, need, Clause::Whole);
-            self.settle(at, effective);
+            let acts = self.acts(at, place, need, Clause::Whole);
+            self.settle(at, acts);
         }
     }
 
@@ -212,34 +230,14 @@ impl<'a> Evaluation<'a> {
             .is_some_and(|link| matches!(&link.operation.body, Body::Link(terms) if terms.names(op.author)))
     }
 
-    /// Passes 3 and 4.
-    fn decide_admits(&mut self) {
-        let log = self.log;
-        for (at, place) in log.numbered() {
-            if let Some((id, cert)) = &place.cert
-                && self.admissible(at, place, (*id, cert))
-            {
-                self.admissible.insert(at);
-            }
-        }
-        for (at, place) in log.numbered() {
-            if let Some((id, _)) = &place.cert {
-                let effective = self.admissible.has(at)
-                    && self.acts(at, place, Role::Member, Clause::Whole)
-                    && !self.admits_twice(at, place, *id);
-                self.settle(at, effective);
-            }
-        }
-    }
-
-    fn settle(&mut self, at: usize, effective: bool) {
+    pub(super) fn settle(&mut self, at: usize, answer: Result<(), Fault>) {
         if let Some(verdict) = self.verdicts.get_mut(at) {
-            *verdict = if effective { Verdict::Effective } else { Verdict::Void };
+            *verdict = answer.map_or_else(Verdict::Void, |()| Verdict::Effective);
         }
     }
 
     fn verdict(&self, at: usize) -> Verdict {
-        self.verdicts.get(at).copied().unwrap_or(Verdict::Void)
+        self.verdicts.get(at).copied().unwrap_or(Verdict::Open)
     }
 
     /// B8: whether the operation at this place has effect. It must have been decided.
@@ -251,49 +249,87 @@ impl<'a> Evaluation<'a> {
         verdict == Verdict::Effective
     }
 
-    /// B8: whether the device is good, and the author stands for `need` under the grant cited.
-    fn acts(&mut self, at: usize, place: &Place, need: Role, clause: Clause) -> bool {
+    /// B8: whether the author stands for `need` under the grant cited, and the device is good.
+    pub(super) fn acts(&mut self, at: usize, place: &Place, need: Role, clause: Clause) -> Result<(), Fault> {
         let op = &place.operation;
         let caps = if matches!(op.body, Body::Admit(..)) { Caps::ADMIT } else { Caps::OPERATIONS };
-        if !self.device_good(op.author, op.device, caps, at) {
-            return false;
-        }
-        // Who else signed a ROOT act was judged when it was stored.
-        op.auth == Grant::Root
-            || held(self.log, op.auth).is_some_and(|grant| self.stands(op.author, grant, at, need, clause))
+        let good = if op.auth == Grant::Root {
+            // Who signed was judged when it was stored. One founder of several takes nothing of it
+            // back; one who is the root alone may have been robbed.
+            self.log.community.genesis.threshold > 1 || self.device_good(op.author, op.device, caps, at)
+        } else {
+            let grant = held(self.log, op.auth).ok_or(Fault::Grant)?;
+            self.stands(op.author, grant, at, need, clause)?;
+            self.device_good_under(op.author, op.device, caps, at, (grant, need))
+        };
+        good.then_some(()).ok_or(Fault::Device)
     }
 
-    /// D0: whether the device speaks for the person at place `at`.
+    /// D0, with every Keys that stands: whether the device speaks for the person at place `at`.
     fn device_good(&self, person: PersonId, device: PublicKey, caps: Caps, at: usize) -> bool {
-        let Some(device) = self.devices.get(&person).and_then(|devices| devices.get(&device)) else { return false };
-        device.kept.as_ref().is_none_or(|kept| kept.has(at))
-            && device.certs.iter().any(|(cert, says)| says.caps.include(caps) && self.log.past_has(at, *cert))
+        let device = self.devices.get(&person).and_then(|devices| devices.get(&device));
+        device.is_some_and(|device| device.good(self.log, caps, at))
+    }
+
+    /// D0 for what is signed under a grant: what its rulings do not keep of the person's Keys has
+    /// no say in what they do keep, or whoever was removed could take back all they ever did.
+    pub(super) fn device_good_under(
+        &mut self,
+        person: PersonId,
+        device: PublicKey,
+        caps: Caps,
+        at: usize,
+        (grant, need): (Held, Role),
+    ) -> bool {
+        if !self.devices_under.contains_key(&(person, grant, need)) {
+            let log = self.log;
+            let below = Role::ALL.iter().zip(&self.limits(person, grant).kept).filter(|(left, _)| **left < need);
+            let seen = below.fold(None, |seen, (_, kept)| both(seen, kept.as_ref()));
+            let others = seen.and_then(|seen| devices_within(log, person, &seen));
+            self.devices_under.insert((person, grant, need), others);
+        }
+        match self.devices_under.get(&(person, grant, need)) {
+            Some(Some(devices)) => devices.get(&device).is_some_and(|device| device.good(self.log, caps, at)),
+            _ => self.device_good(person, device, caps, at),
+        }
     }
 
     /// B7: whether `person`, acting under `grant`, stands at place `at` for `level`.
-    fn stands(&mut self, person: PersonId, grant: Held, at: usize, level: Role, clause: Clause) -> bool {
+    pub(super) fn stands(
+        &mut self,
+        person: PersonId,
+        grant: Held,
+        at: usize,
+        level: Role,
+        clause: Clause,
+    ) -> Result<(), Fault> {
         let log = self.log;
         if granted(log, grant) < level {
-            return false;
+            return Err(Fault::Role);
         }
         if let Held::At(granting) = grant {
             let is_admit =
                 clause == Clause::ButSelfConcurrency && log.place(granting).is_some_and(|p| p.cert.is_some());
             if !(if is_admit { self.admissible.has(granting) } else { self.effective(granting) }) {
-                return false;
+                return Err(Fault::Grant);
             }
         }
         let limits = self.limits(person, grant);
-        let lowered = Role::ALL
-            .iter()
-            .zip(&limits.kept)
-            .any(|(left, kept)| *left < level && kept.as_ref().is_some_and(|k| !k.has(at)));
-        !lowered && !limits.leaves.iter().any(|leave| log.past_has(at, *leave))
+        let mut kept = Role::ALL.iter().zip(&limits.kept);
+        if kept.any(|(left, kept)| *left < level && kept.as_ref().is_some_and(|k| !k.has(at))) {
+            return Err(Fault::Ruled);
+        }
+        let seen: Vec<usize> = limits.leaves.iter().copied().filter(|leave| log.past_has(at, *leave)).collect();
+        let left = |leave: usize| {
+            let device = log.place(leave).map(|place| place.operation.device);
+            device.is_some_and(|device| self.device_good_under(person, device, Caps::OPERATIONS, leave, (grant, level)))
+        };
+        if seen.into_iter().any(left) { Err(Fault::Left) } else { Ok(()) }
     }
 
     fn limits(&mut self, person: PersonId, grant: Held) -> &Limits {
         if !self.limits.contains_key(&(person, grant)) {
-            let mut limits = Limits { leaves: self.leaves(person, grant), ..Limits::default() };
+            let mut limits = Limits { leaves: self.leaves_after(person, grant).collect(), ..Limits::default() };
             for (ruling, left) in self.bearing(person, grant) {
                 if let Some(all) = limits.kept.get_mut(usize::from(left.number())) {
                     *all = both(all.take(), self.kept.get(&ruling));
@@ -306,17 +342,20 @@ impl<'a> Evaluation<'a> {
 
     /// B5: the effective rulings on `person` that bear on `grant`, with the role each leaves.
     pub(super) fn bearing(&self, person: PersonId, grant: Held) -> impl Iterator<Item = (usize, Role)> {
-        let target = self.tree.target(self.log, person, grant);
         let rulings = self.rulings.get(&person).map(Vec::as_slice).unwrap_or_default();
-        let bears = move |ruling: &Ruling| Some((ruling.at, target.left_by(ruling)?));
-        rulings.iter().filter_map(bears).filter(|(ruling, _)| self.effective(*ruling))
+        self.tree.bearing(self.log, rulings, person, grant).filter(|(ruling, _)| self.effective(*ruling))
     }
 
-    /// The leaves of `person` that end `grant`: those outside its past, the first of each line.
+    /// The leaves of `person` outside the past of `grant`, good device or not.
+    fn leaves_after(&self, person: PersonId, grant: Held) -> impl Iterator<Item = usize> {
+        let outside = move |leave: &usize| !matches!(grant, Held::At(at) if self.log.past_has(at, *leave));
+        self.leaves.get(&person).into_iter().flatten().copied().filter(outside)
+    }
+
+    /// The leaves of `person` that end `grant`, the first of each line.
     pub(super) fn leaves(&self, person: PersonId, grant: Held) -> Vec<usize> {
-        let outside = |leave: &usize| !matches!(grant, Held::At(at) if self.log.past_has(at, *leave));
         let mut first: Vec<usize> = Vec::new();
-        for leave in self.leaves.get(&person).into_iter().flatten().copied().filter(outside) {
+        for leave in self.leaves_after(person, grant).filter(|leave| self.effective(*leave)) {
             if !first.iter().any(|earlier| self.log.past_has(leave, *earlier)) {
                 first.push(leave);
             }
@@ -324,81 +363,16 @@ impl<'a> Evaluation<'a> {
         first
     }
 
-    /// B10, (5) left out: the admitter's grant, the inviter's, the ends, the uses.
-    fn admissible(&mut self, at: usize, place: &Place, (id, cert): (CertId, &InviteCert)) -> bool {
-        self.acts(at, place, Role::Member, Clause::ButSelfConcurrency)
-            && self.invites(at, cert)
-            && !self.ended(at, id, cert)
-            && !self.used_up(place, id, cert)
+    /// The effective operations, and why the others are none.
+    pub(super) fn verdicts(&self) -> (Bits, BTreeMap<usize, Fault>) {
+        let (mut effective, mut faults) = (Bits::default(), BTreeMap::new());
+        for (at, verdict) in self.verdicts.iter().enumerate() {
+            match verdict {
+                Verdict::Effective => effective.insert(at),
+                Verdict::Void(fault) => drop(faults.insert(at, *fault)),
+                Verdict::Open => {}
+            }
+        }
+        (effective, faults)
     }
-
-    /// B10 (2): the inviter's invites end with the inviter's role, and with the device that signed
-    /// the certificate.
-    fn invites(&mut self, at: usize, cert: &InviteCert) -> bool {
-        self.device_good(cert.inviter, cert.device, Caps::OPERATIONS, at)
-            && held(self.log, cert.auth)
-                .is_some_and(|grant| self.stands(cert.inviter, grant, at, Role::Core, Clause::Whole))
-    }
-
-    /// B10 (3): whether an effective end has not seen the admission.
-    fn ended(&mut self, at: usize, id: CertId, cert: &InviteCert) -> bool {
-        let ends = self.ends.get(&id).cloned().unwrap_or_default();
-        ends.into_iter().any(|end| !self.log.past_has(end, at) && self.effective(end) && self.ends_cert(end, cert))
-    }
-
-    /// The certificate of this id, if an Admit has shown it.
-    pub(super) fn cert(&self, id: CertId) -> Option<InviteCert> {
-        let admit = self.admits.get(&id).and_then(|admits| admits.first());
-        admit.and_then(|at| self.log.place(*at)?.cert.as_ref()).map(|(_, cert)| cert.clone())
-    }
-
-    /// B11: one's own certificate, or any for a steward.
-    pub(super) fn ends_cert(&mut self, end: usize, cert: &InviteCert) -> bool {
-        let Some(op) = self.log.place(end).map(|place| &place.operation) else { return false };
-        let Some(grant) = held(self.log, op.auth) else { return false };
-        op.author == cert.inviter || self.stands(op.author, grant, end, Role::Steward, Clause::Whole)
-    }
-
-    /// B10 (4): whether as many others as it is for were admitted with it before, well or not.
-    fn used_up(&self, place: &Place, id: CertId, cert: &InviteCert) -> bool {
-        let mut used = BTreeSet::new();
-        let most = usize::try_from(cert.max_uses).unwrap_or(usize::MAX);
-        self.others(place, id).filter(|(other, _)| place.past.has(*other)).any(|(_, other)| {
-            used.extend(subject(other));
-            used.len() >= most
-        })
-    }
-
-    /// B10 (5): whether the author has admitted somebody else with the same certificate, the two
-    /// admissions unaware of each other.
-    fn admits_twice(&self, at: usize, place: &Place, id: CertId) -> bool {
-        self.others(place, id).any(|(number, other)| {
-            other.operation.author == place.operation.author
-                && !place.past.has(number)
-                && !other.past.has(at)
-                && self.admissible.has(number)
-        })
-    }
-
-    /// The admissions of other persons with the same certificate.
-    fn others(&self, place: &Place, id: CertId) -> impl Iterator<Item = (usize, &'a Place)> {
-        let admits = self.admits.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let whom = subject(place);
-        admits
-            .iter()
-            .filter_map(|at| Some((*at, self.log.place(*at)?)))
-            .filter(move |(_, other)| subject(other) != whom)
-    }
-
-    /// The effective operations.
-    pub(super) fn effective_places(&self) -> Bits {
-        let mut effective = Bits::default();
-        let all = self.verdicts.iter().enumerate().filter(|(_, verdict)| **verdict == Verdict::Effective);
-        all.for_each(|(at, _)| effective.insert(at));
-        effective
-    }
-}
-
-fn subject(admit: &Place) -> Option<PersonId> {
-    admit.newcomer.as_ref().map(|newcomer| newcomer.person.id)
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    Body, Operation, OperationRefusal, Role, Subject,
+    Body, Operation, OperationRefusal, Role, Rule, Subject,
     bits::Bits,
     certify::{Known, Statement},
     check::{Checked, check},
@@ -134,6 +134,18 @@ impl Log {
         self.heads.iter().map(|id| self.lamport(*id)).max().unwrap_or(0).saturating_add(1)
     }
 
+    /// Whether `earlier` lies in the past of `later`.
+    #[must_use]
+    pub fn is_before(&self, earlier: OpId, later: OpId) -> bool {
+        matches!((self.number(earlier), self.number(later)), (Some(earlier), Some(later)) if self.past_has(later, earlier))
+    }
+
+    /// The highest key of the ladder that the person has revealed here (D1).
+    #[must_use]
+    pub fn rung(&self, person: PersonId) -> Option<u8> {
+        self.persons.get(&person)?.statements.iter().map(|statement| statement.index).max()
+    }
+
     /// Stores an operation whose signatures have been checked (B1). Answers false when it was
     /// stored before.
     ///
@@ -203,6 +215,11 @@ impl Log {
             closure.insert(*at);
         }
         closure
+    }
+
+    /// B6: what a ruling keeps. What it names as its cut; if it names none, what it had seen.
+    pub(super) fn kept(&self, place: &Place, rule: &Rule) -> Bits {
+        self.closure(rule.cut.as_deref().unwrap_or(&place.operation.parents))
     }
 
     pub(super) fn lamport(&self, id: OpId) -> u32 {

@@ -5,11 +5,13 @@
 //! nodes keep the same ones. [`evaluate`] decides by B2 to B14 which of them have effect: a
 //! function of the set, whatever the order in which they came.
 
+mod admission;
 mod bits;
 mod certify;
 mod check;
 mod derive;
 mod evaluate;
+mod findings;
 mod log;
 mod operation;
 mod refusal;
@@ -20,6 +22,7 @@ mod tests;
 mod tree;
 
 pub use evaluate::evaluate;
+pub use findings::{Cause, Finding, findings};
 pub use log::{Log, Place};
 pub use operation::{Body, Epoch, FeedEnd, Grant, Keys, LinkCut, LinkEnd, Operation, Rule, Subject};
 pub use refusal::{OperationRefusal, WriteRefusal};
@@ -36,4 +39,8 @@ pub mod policy {
     pub const POSTS_DAY: u16 = 4;
     /// The same for peripheral members.
     pub const POSTS_DAY_PERIPHERAL: u16 = 5;
+    /// Admissions that one member's node signs in a day (I3).
+    pub const ADMITS_DAY: u16 = 6;
+    /// Newcomers that one steward's node confirms in a day; 0: by hand only (B14).
+    pub const CONFIRM_PER_DAY: u16 = 7;
 }

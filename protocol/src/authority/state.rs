@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::{
     Body, FeedEnd, Grant, Keys, LinkCut, LinkEnd, Log, Role, Rule, Subject, WriteRefusal,
-    bits::Bits,
-    evaluate::Device,
-    tree::{Held, Ruling, Tree},
+    bits::{Bits, both},
+    certify::{Device, devices_within},
+    evaluate::Fault,
+    tree::{Held, Ruling, Target, Tree},
 };
 use crate::{
     bytes::Bytes,
@@ -111,12 +112,18 @@ pub struct State {
     /// Epochs that have effect.
     pub epochs: Vec<EpochState>,
     pub(super) effective: Bits,
+    /// Why the others are void.
+    pub(super) faults: BTreeMap<usize, Fault>,
     pub(super) tree: Tree,
     /// The grants of each person, by lamport number and id.
     pub(super) grants: BTreeMap<PersonId, Vec<GrantState>>,
     /// Rulings by the person they are on; vouches left out.
     pub(super) rulings: BTreeMap<PersonId, Vec<Ruling>>,
+    /// B6: what each of them keeps.
+    pub(super) kept: BTreeMap<usize, Bits>,
     pub(super) devices: BTreeMap<PersonId, BTreeMap<PublicKey, Device>>,
+    /// The Leaves of each person.
+    pub(super) leaves: BTreeMap<PersonId, Vec<usize>>,
 }
 
 impl State {
@@ -126,7 +133,7 @@ impl State {
         self.grants_of(person).iter().map(GrantState::now).max().unwrap_or_default()
     }
 
-    fn grants_of(&self, person: PersonId) -> &[GrantState] {
+    pub(super) fn grants_of(&self, person: PersonId) -> &[GrantState] {
         self.grants.get(&person).map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -142,6 +149,106 @@ impl State {
     pub fn grant(&self, person: PersonId, role: Role) -> Option<Grant> {
         let usable = self.grants_of(person).iter().filter(|grant| grant.leaves.is_empty() && grant.left >= role);
         usable.rev().max_by_key(|grant| grant.given).map(|grant| grant.id)
+    }
+
+    /// The grant by which the person first came.
+    #[must_use]
+    pub fn first_grant(&self, person: PersonId) -> Option<Grant> {
+        self.grants_of(person).first().map(|grant| grant.id)
+    }
+
+    /// The earliest of the grants by which the person has a role now.
+    #[must_use]
+    pub fn came_by(&self, person: PersonId) -> Option<Grant> {
+        self.grants_of(person).iter().find(|grant| grant.now() > Role::None).map(|grant| grant.id)
+    }
+
+    /// Whether somebody has no role because they left, and not because a ruling took it away.
+    #[must_use]
+    pub fn has_left(&self, person: PersonId) -> bool {
+        self.role(person) == Role::None
+            && self.grants_of(person).iter().any(|grant| !grant.leaves.is_empty() && grant.left > Role::None)
+    }
+
+    /// The devices of a person that somebody has revoked.
+    #[must_use]
+    pub fn revoked(&self, person: PersonId) -> Vec<PublicKey> {
+        let devices = self.devices.get(&person).into_iter().flatten();
+        devices.filter(|(_, device)| !device.revoked.is_empty()).map(|(key, _)| *key).collect()
+    }
+
+    /// Everything in effect that decides which items of a person stand (T4): their grants, the
+    /// rulings on them, and what they said of devices that they revoked. Numbers of this node's log.
+    #[must_use]
+    pub(crate) fn judged_by(&self, person: PersonId) -> Vec<usize> {
+        let grants = self.grants_of(person).iter().filter_map(|grant| match grant.held {
+            Held::At(at) => Some(at),
+            Held::Root | Held::Founder(_) => None,
+        });
+        let rulings = self.rulings.get(&person).into_iter().flatten().map(|ruling| ruling.at);
+        let revoked = self.devices.get(&person).into_iter().flatten().flat_map(|(_, device)| device.revoked.clone());
+        let mut all: Vec<usize> = rulings.filter(|at| self.effective.has(*at)).chain(revoked).chain(grants).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// All of whom [`State::judged_by`] says anything.
+    pub(crate) fn judged(&self) -> impl Iterator<Item = PersonId> {
+        self.grants.keys().chain(self.rulings.keys()).copied().collect::<std::collections::BTreeSet<_>>().into_iter()
+    }
+
+    /// The grant under which `by` could set `person`'s role to `role` now: a steward's, from which
+    /// every grant hangs that gives more. None: the root alone could, or nobody.
+    #[must_use]
+    pub fn grant_over(&self, log: &Log, by: PersonId, person: PersonId, role: Role) -> Option<Grant> {
+        if by == person { None } else { self.grant_above(log, by, &self.above(log, person, role)) }
+    }
+
+    /// Who could set `person`'s role to `role` now, by one ruling: those for whom there is a
+    /// [`State::grant_over`]; where there is nobody, the other founders, as the root.
+    #[must_use]
+    pub fn entitled(&self, log: &Log, person: PersonId, role: Role) -> Vec<PersonId> {
+        let above = self.above(log, person, role);
+        let mut entitled: Vec<PersonId> = self.grants.keys().copied().collect();
+        entitled.retain(|by| *by != person && self.grant_above(log, *by, &above).is_some());
+        if entitled.is_empty() {
+            entitled = log.community.founders.iter().map(|founder| founder.id).collect();
+            entitled.retain(|founder| *founder != person);
+            entitled.sort_unstable();
+        }
+        entitled
+    }
+
+    /// Grants of stewards by which a person has more than `role`, or had before they left: others
+    /// take no particular steward to lower.
+    fn above<'a>(&self, log: &'a Log, person: PersonId, role: Role) -> Vec<Target<'a>> {
+        let above = self.grants_of(person).iter().filter(|grant| grant.left > role && grant.given == Role::Steward);
+        above.map(|grant| self.tree.target(log, person, grant.held)).collect()
+    }
+
+    fn grant_above(&self, log: &Log, by: PersonId, above: &[Target<'_>]) -> Option<Grant> {
+        let covers = |grant: &&GrantState| {
+            let branch = self.tree.branch(log, by, grant.held);
+            branch.is_some_and(|branch| above.iter().all(|target| target.is_below(&branch)))
+        };
+        let usable = |grant: &&GrantState| grant.leaves.is_empty() && grant.left == Role::Steward;
+        self.grants_of(by).iter().filter(usable).find(covers).map(|grant| grant.id)
+    }
+
+    /// Whether somebody left, and no ruling says yet what of their doing stands (B12): what they
+    /// sign as if they had not left would still count. A ruling seals it that leaves them the role
+    /// that they have now.
+    #[must_use]
+    pub fn is_unsealed(&self, person: PersonId) -> bool {
+        self.unsealed(person).next().is_some()
+    }
+
+    /// The leaves that ended a grant which still gives more than the person has now.
+    pub(super) fn unsealed(&self, person: PersonId) -> impl Iterator<Item = usize> {
+        let role = self.role(person);
+        let open = self.grants_of(person).iter().filter(move |grant| grant.left > role);
+        open.flat_map(|grant| grant.leaves.iter().copied())
     }
 
     /// A grant of at least `role` that a proof can show (8.3): a founder's, or a ruling on this
@@ -208,7 +315,7 @@ impl State {
         role: Role,
     ) -> Option<Vec<FeedEnd>> {
         let (person, device) = author;
-        let end = |rule: &Rule| rule.feeds.iter().find(|f| f.0 == device && f.1 == scope).cloned();
+        let end = |(_, rule): (usize, &Rule)| rule.feeds.iter().find(|f| f.0 == device && f.1 == scope).cloned();
         let grants = self.grants_of(person).iter().filter(|grant| grant.applies(role, closure));
         let ends =
             grants.filter_map(|grant| self.lowering(log, person, grant, role).map(end).collect::<Option<Vec<_>>>());
@@ -226,15 +333,29 @@ impl State {
         person: PersonId,
         grant: &GrantState,
         role: Role,
-    ) -> impl Iterator<Item = &'a Rule> + use<'a> {
-        let target = self.tree.target(log, person, grant.held);
-        let rulings = self.rulings.get(&person).map(Vec::as_slice).unwrap_or_default();
-        let bears = move |ruling: &&Ruling| target.left_by(ruling).is_some_and(|left| left < role);
-        let rule = |ruling: &Ruling| match &log.place(ruling.at)?.operation.body {
-            Body::Rule(rule) => Some(rule),
-            _ => None,
+    ) -> impl Iterator<Item = (usize, &'a Rule)> + use<'a> {
+        let rule = |at: usize| {
+            let place = log.place(at)?;
+            if let Body::Rule(rule) = &place.operation.body { Some((at, rule)) } else { None }
         };
-        rulings.iter().filter(|ruling| self.effective.has(ruling.at)).filter(bears).filter_map(rule)
+        let lowers = move |(at, left)| (left < role).then_some(at);
+        self.bearing(log, person, grant.held).filter_map(lowers).filter_map(rule)
+    }
+
+    /// Rulings on somebody; vouches left out.
+    pub(super) fn rulings_on(&self, person: PersonId) -> &[Ruling] {
+        self.rulings.get(&person).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// B5: the effective rulings that bear on a grant, with the role each leaves.
+    pub(super) fn bearing<'a>(
+        &'a self,
+        log: &'a Log,
+        person: PersonId,
+        grant: Held,
+    ) -> impl Iterator<Item = (usize, Role)> + use<'a> {
+        let rulings = self.rulings_on(person);
+        self.tree.bearing(log, rulings, person, grant).filter(|(ruling, _)| self.effective.has(*ruling))
     }
 
     /// Whether the broker could carry at the position that `heads` name (R4); with the cuts that
@@ -249,12 +370,32 @@ impl State {
         heads: &[OpId],
     ) -> Result<Vec<Vec<LinkCut>>, WriteRefusal> {
         let closure = known_closure(log, heads)?;
-        self.device_chains(log, broker, Caps::ITEMS, &closure, Scope::All)?;
+        let mut refusal = WriteRefusal::UnknownDevice;
+        if self.device_chains(log, broker, Caps::ITEMS, &closure, Scope::All).is_ok() {
+            refusal = WriteRefusal::RoleTooLow(Role::Member);
+        }
         let grants = self.grants_of(broker.0).iter().filter(|grant| grant.applies(Role::Member, &closure));
-        let cuts = |grant| {
-            self.lowering(log, broker.0, grant, Role::Member).map(|rule| rule.links.to_vec()).collect::<Vec<_>>()
-        };
-        grants.map(cuts).min_by_key(Vec::len).ok_or(WriteRefusal::RoleTooLow(Role::Member))
+        let cuts = |grant| self.carrier_cuts(log, broker, grant, &closure);
+        grants.filter_map(cuts).min_by_key(Vec::len).ok_or(refusal)
+    }
+
+    /// The cuts on what a broker carries under a grant, if the device is good. What rulings do not
+    /// keep of the broker's Keys has no say in what they keep: what has been carried is others'.
+    fn carrier_cuts(
+        &self,
+        log: &Log,
+        broker: (PersonId, PublicKey),
+        grant: &GrantState,
+        closure: &Bits,
+    ) -> Option<Vec<Vec<LinkCut>>> {
+        let (mut seen, mut cuts) = (None, Vec::new());
+        for (at, rule) in self.lowering(log, broker.0, grant, Role::Member) {
+            seen = both(seen, self.kept.get(&at));
+            cuts.push(rule.links.to_vec());
+        }
+        let others = seen.and_then(|seen| devices_within(log, broker.0, &seen));
+        let devices = others.as_ref().or_else(|| self.devices.get(&broker.0))?;
+        ends(log, devices, broker.1, Caps::ITEMS, closure, Scope::All).ok().map(|_| cuts)
     }
 
     /// D0 for what is not in the log: certified before, and on the chain of every revocation.
@@ -266,18 +407,8 @@ impl State {
         closure: &Bits,
         scope: Scope,
     ) -> Result<Vec<FeedEnd>, WriteRefusal> {
-        let (person, key) = author;
-        let device =
-            self.devices.get(&person).and_then(|devices| devices.get(&key)).ok_or(WriteRefusal::UnknownDevice)?;
-        if !device.certs.iter().any(|(at, cert)| cert.caps.include(caps) && closure.has(*at)) {
-            return Err(WriteRefusal::UnknownDevice);
-        }
-        let end = |keys: &Keys| keys.feeds.iter().find(|f| f.0 == key && f.1 == scope).cloned();
-        let end_at = |at: &usize| match &log.place(*at)?.operation.body {
-            Body::Keys(keys) => end(keys),
-            _ => None,
-        };
-        device.revoked.iter().map(|at| end_at(at).ok_or(WriteRefusal::UnknownDevice)).collect()
+        let devices = self.devices.get(&author.0).ok_or(WriteRefusal::UnknownDevice)?;
+        ends(log, devices, author.1, caps, closure, scope)
     }
 }
 
@@ -300,4 +431,25 @@ impl GrantState {
 fn known_closure(log: &Log, heads: &[OpId]) -> Result<Bits, WriteRefusal> {
     let missing: Vec<OpId> = heads.iter().filter(|id| !log.contains(**id)).copied().collect();
     if missing.is_empty() { Ok(log.closure(heads)) } else { Err(WriteRefusal::MissingHeads(missing)) }
+}
+
+/// Where the chain of `key` must end by the Keys that revoke it, if it is certified in `closure`.
+fn ends(
+    log: &Log,
+    devices: &BTreeMap<PublicKey, Device>,
+    key: PublicKey,
+    caps: Caps,
+    closure: &Bits,
+    scope: Scope,
+) -> Result<Vec<FeedEnd>, WriteRefusal> {
+    let device = devices.get(&key).ok_or(WriteRefusal::UnknownDevice)?;
+    if !device.certs.iter().any(|(at, cert)| cert.caps.include(caps) && closure.has(*at)) {
+        return Err(WriteRefusal::UnknownDevice);
+    }
+    let end = |keys: &Keys| keys.feeds.iter().find(|f| f.0 == key && f.1 == scope).cloned();
+    let end_at = |at: &usize| match &log.place(*at)?.operation.body {
+        Body::Keys(keys) => end(keys),
+        _ => None,
+    };
+    device.revoked.iter().map(|at| end_at(at).ok_or(WriteRefusal::UnknownDevice)).collect()
 }

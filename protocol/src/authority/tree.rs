@@ -118,7 +118,7 @@ impl Tree {
             at,
             left: rule.role,
             by_root,
-            below: cited.number..cited.number.saturating_add(cited.size),
+            below: Branch(cited.number..cited.number.saturating_add(cited.size)),
         })
     }
 
@@ -135,21 +135,44 @@ impl Tree {
         let shield = granting.filter(|_| !is_admit).map(|place| &place.past);
         Target { given: granted(log, grant), number, shield }
     }
+
+    /// B5: those of `rulings`, all of them on `person`, that bear on a grant, with the role each
+    /// leaves.
+    pub(super) fn bearing<'a>(
+        &self,
+        log: &'a Log,
+        rulings: &'a [Ruling],
+        person: PersonId,
+        grant: Held,
+    ) -> impl Iterator<Item = (usize, Role)> + use<'a> {
+        let target = self.target(log, person, grant);
+        rulings.iter().filter_map(move |ruling| Some((ruling.at, target.left_by(ruling)?)))
+    }
+
+    /// The nodes of the branch that hangs from a grant of `person`'s, that grant first.
+    pub(super) fn branch(&self, log: &Log, person: PersonId, grant: Held) -> Option<Branch> {
+        let node = *self.nodes.get(self.node(log, person, grant)?)?;
+        Some(Branch(node.number..node.number.saturating_add(node.size)))
+    }
 }
+
+/// A grant and all that hangs from it.
+#[derive(Debug, Clone)]
+pub(super) struct Branch(Range<usize>);
 
 /// A ruling, as far as it matters for what it bears on.
 #[derive(Debug, Clone)]
 pub(super) struct Ruling {
     pub(super) at: usize,
     /// The role that it leaves.
-    left: Role,
+    pub(super) left: Role,
     by_root: bool,
-    /// The nodes of the branch that hangs from the grant it cites, that grant first.
-    below: Range<usize>,
+    /// What hangs from the grant that it cites.
+    below: Branch,
 }
 
 /// A grant, as far as it matters for what bears on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Target<'a> {
     pub(super) given: Role,
     number: usize,
@@ -161,12 +184,23 @@ impl Target<'_> {
     /// B5, with B4: the role that `ruling`, which is on the same person, leaves of this grant, if
     /// it bears on it.
     pub(super) fn left_by(&self, ruling: &Ruling) -> Option<Role> {
+        (self.is_meant_by(ruling) && self.is_under(ruling)).then_some(ruling.left)
+    }
+
+    /// B5 without B4: whether `ruling` would lower this grant, were it entitled to.
+    pub(super) fn is_meant_by(&self, ruling: &Ruling) -> bool {
         // No ruling lowers what it gives itself: that is as high as what it leaves.
-        if ruling.left >= self.given || self.shield.is_some_and(|past| past.has(ruling.at)) {
-            return None;
-        }
-        let is_above = ruling.below.start < self.number && self.number < ruling.below.end;
-        (ruling.by_root || self.given < Role::Steward || is_above).then_some(ruling.left)
+        ruling.left < self.given && !self.shield.is_some_and(|past| past.has(ruling.at))
+    }
+
+    /// B4, of a ruling.
+    pub(super) fn is_under(&self, ruling: &Ruling) -> bool {
+        ruling.by_root || self.is_below(&ruling.below)
+    }
+
+    /// B4, of whatever is signed under the grant from which `branch` hangs.
+    pub(super) fn is_below(&self, branch: &Branch) -> bool {
+        self.given < Role::Steward || (branch.0.start < self.number && self.number < branch.0.end)
     }
 }
 

@@ -134,6 +134,7 @@ impl Engine {
         end: ChainEnd,
     ) -> Result<(ItemId, u32, Vec<Effect>), CommandRefusal> {
         let device = self.me.device.clone();
+        let mut effects = self.merge_heads(now, community);
         let standing = self.standing(community).cloned().ok_or(CommandRefusal::NoCommunity)?;
         let (body, hash, length) = salted(self.random.bytes(), &draft.body.to_bytes()).map_err(Unsound::from)?;
         let need = draft.kind().need().unwrap_or(Role::Peripheral);
@@ -165,9 +166,8 @@ impl Engine {
             standing.count_in(SetName::Items, &id.0);
         }
         let gossip = Gossip::Carry(Box::new(Carry::plain(item.signed.clone(), Some(body.clone()))));
-        let mut effects =
-            vec![keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))];
-        effects.extend(self.publish(community, &gossip));
+        effects.extend([keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))]);
+        effects.extend(self.publish_in(now, community, draft.scope, &gossip));
         Ok((id, seq, effects))
     }
 

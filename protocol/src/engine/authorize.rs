@@ -3,29 +3,21 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{
-    Answer, Command, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, Ticket, own_space_name,
-};
+use super::{Answer, Command, CommandRefusal, Decided, Done, Effect, Engine, Keep, Standing, Ticket, own_space_name};
 use crate::{
-    authority::{Body, Epoch, FeedEnd, Grant, LinkCut, LinkEnd, Operation, Role, Rule, Subject},
+    authority::{Body, FeedEnd, Grant, LinkCut, LinkEnd, Role, Rule, Subject},
     bytes::List,
     community::{Community, Founder},
-    encoding::encode,
-    epoch::{EpochBlob, EpochKey, Scope, blob_hash, seal_to, sealing_info},
+    epoch::Scope,
     id::{CertId, CommunityId, OpId, PersonId},
     invite::{Hint, InviteKey, InviteTerms},
     item::{Charter, Draft},
     ledger::Ledger,
     limits,
     link::{Direction, LinkTerms},
-    signed::Verified,
     text::Text,
     time::Millis,
-    wire::{Gossip, SetName},
 };
-
-/// What a change of a log comes to: the operation, and the effects that carry it out.
-type Acted = Result<(OpId, Vec<Effect>), CommandRefusal>;
 
 impl Engine {
     pub(super) fn command<L: Ledger>(
@@ -54,12 +46,24 @@ impl Engine {
             Command::Rule { community, person, role, reason } => {
                 self.rule(now, community, person, role, reason, ledger)?
             }
+            Command::Propose { community, person, role, reason } => {
+                self.propose(now, community, person, (role, reason), ledger)?
+            }
             Command::Leave(community) => self.act(now, community, Role::Peripheral, Body::Leave).map(done),
             Command::Link(community, terms) => self.link(now, community, terms),
             Command::EndLink { community, link } => self.end_link(now, community, link, ledger)?,
             Command::Relay { item, to, note, summary, tags } => {
                 self.relay(now, item, to, (note, summary, &tags), ledger)?
             }
+            Command::SetPolicy { community, key, value } => {
+                self.act(now, community, Role::Steward, Body::Policy(key, value)).map(done)
+            }
+            Command::Preview(key) => self.look(now, &key),
+            Command::Pair => self.make_pairing_code(now),
+            Command::RevokeDevices { devices, since, next } => {
+                self.revoke_devices(now, &devices, since, next.map(|next| *next), ledger)?
+            }
+            Command::TakeOver(handover) => self.take_over_own(&handover),
             Command::Sync => Ok((Answer::Syncing(self.peers.len() as u64), self.round())),
         };
         Ok(match decided {
@@ -69,51 +73,6 @@ impl Engine {
             }
             Err(refusal) => vec![Effect::Answer(ticket, Err(refusal))],
         })
-    }
-
-    /// Signs an operation under the strongest grant, if it would have effect.
-    pub(super) fn act(&mut self, now: Millis, community: CommunityId, need: Role, body: Body) -> Acted {
-        let me = self.me.person();
-        let device = self.me.device.clone();
-        let standing = self.standing(community).ok_or(CommandRefusal::NoCommunity)?;
-        let have = standing.state.role(me);
-        let auth = standing.state.grant(me, need).ok_or(CommandRefusal::RoleTooLow { need, have })?;
-        if standing.is_own_space() && !matches!(body, Body::Epoch(_)) {
-            return Err(CommandRefusal::OwnSpace);
-        }
-        let mut parents = standing.log.heads();
-        parents.truncate(limits::PARENTS);
-        let lamport = parents
-            .iter()
-            .filter_map(|p| standing.log.get(*p))
-            .map(|p| p.operation.lamport)
-            .max()
-            .unwrap_or(0)
-            .saturating_add(1);
-        let operation = Operation {
-            community,
-            author: me,
-            auth,
-            device: device.public(),
-            lamport,
-            ts: now,
-            parents: List::new(parents).map_err(|_| CommandRefusal::Field("a log has a head"))?,
-            body,
-        };
-        let verified = Verified::seal(operation, &[&device]);
-        let id = OpId::from(verified.id());
-        let mut changed = Standing::clone(standing);
-        changed.log.add(verified.clone(), now)?;
-        changed.evaluate();
-        if !changed.state.is_effective(&changed.log, id) {
-            return Err(CommandRefusal::Inert);
-        }
-        changed.count_in(SetName::Operations, &id.0);
-        self.communities.insert(community, Arc::new(changed));
-        let mut effects = vec![keep_operation(community, &verified), Effect::Tell(Event::Authority(community))];
-        effects.extend(self.publish(community, &Gossip::Operation(verified.signed)));
-        effects.extend(self.listen(community));
-        Ok((id, effects))
     }
 
     fn create_community<L: Ledger>(
@@ -161,40 +120,13 @@ impl Engine {
         name: Text<{ limits::COMMUNITY_NAME_BYTES }>,
         parent: Option<CommunityId>,
     ) -> Result<(CommunityId, Vec<Effect>), CommandRefusal> {
-        let founder = Founder(self.me.record.clone(), self.me.name.clone());
+        let founder = Founder(self.founding_record(), self.me.name.clone());
         let community = Community::found(self.random.bytes(), name, founder, &self.me.device, parent, now)?;
         let id = community.id;
         let mut effects = vec![Effect::Keep(Keep::Community(id, community.signed.clone()))];
-        self.communities.insert(id, Arc::new(Standing::new(community, self.me.person())));
-        effects.extend(self.open_epoch(now, id)?);
+        self.communities.insert(id, Arc::new(Standing::new(community, self.me.names())));
+        effects.extend(self.open_epoch(now, id, Scope::All)?);
         Ok((id, effects))
-    }
-
-    /// Makes a key and seals it to every device of every member (E2).
-    fn open_epoch(&mut self, now: Millis, community: CommunityId) -> Result<Vec<Effect>, CommandRefusal> {
-        let key = EpochKey::new(self.random.bytes());
-        let standing = self.standing(community).ok_or(CommandRefusal::NoCommunity)?;
-        let info = sealing_info(community, &standing.log.heads());
-        let devices: Vec<_> =
-            standing.state.current().flat_map(|(_, m)| m.devices.iter().map(|d| (d.device, d.kem))).collect();
-        let mut sealed = Vec::with_capacity(devices.len());
-        for (device, kem) in devices {
-            // A device with an unusable key shuts nobody out but itself.
-            sealed.extend(seal_to(device, &kem, &key, &info, &mut self.random));
-        }
-        sealed.sort_unstable();
-        let blob: Option<EpochBlob> = List::new(sealed).ok();
-        let body = Epoch { scope: Scope::All, commit: key.commit(), sealed: blob.as_ref().map(blob_hash) };
-        let (id, mut effects) = self.act(now, community, Role::Member, Body::Epoch(body))?;
-        if let Some(blob) = &blob {
-            effects.push(Effect::Keep(Keep::Blob(blob_hash(blob), encode(blob))));
-        }
-        effects.push(Effect::Keep(Keep::EpochKey(community, id, *key.as_bytes())));
-        if let Some(standing) = self.standing_mut(community) {
-            standing.keys.insert(id, key);
-        }
-        effects.extend(self.listen(community));
-        Ok(effects)
     }
 
     fn invite(
@@ -228,7 +160,7 @@ impl Engine {
     }
 
     /// This node first, then up to three other members, so that the key works while we sleep.
-    fn hints(&self, standing: &Standing) -> Result<List<Hint, 1, 4>, CommandRefusal> {
+    pub(super) fn hints(&self, standing: &Standing) -> Result<List<Hint, 1, 4>, CommandRefusal> {
         let own = self.listening.as_ref().into_iter();
         let others = standing.book.iter().filter(|(peer, _)| **peer != self.me.peer).map(|(_, list)| list);
         let mut hints = Vec::new();
@@ -241,7 +173,7 @@ impl Engine {
         List::new(hints).map_err(|_| CommandRefusal::NoAddress)
     }
 
-    fn rule<L: Ledger>(
+    pub(super) fn rule<L: Ledger>(
         &mut self,
         now: Millis,
         community: CommunityId,
@@ -252,6 +184,13 @@ impl Engine {
     ) -> Result<Done, L::Error> {
         let Some(standing) = self.standing(community).cloned() else { return Ok(Err(CommandRefusal::NoCommunity)) };
         let Some(member) = standing.state.members.get(&person) else { return Ok(Err(CommandRefusal::NoPerson)) };
+        if role == Role::Member && member.role == Role::Member && !member.confirmed {
+            // Nothing would be lowered or raised: what is meant is to confirm (B14).
+            let effects = self.confirm(now, community, person);
+            let refusal =
+                CommandRefusal::RoleTooLow { need: Role::Steward, have: standing.state.role(self.me.person()) };
+            return Ok(if effects.is_empty() { Err(refusal) } else { Ok((Answer::Role(role), effects)) });
+        }
         let mut feeds = BTreeSet::new();
         let mut links = Vec::new();
         for device in &member.devices {
@@ -279,6 +218,31 @@ impl Engine {
         Ok(self.rule_with(now, community, person, (role, reason), feeds, links))
     }
 
+    /// A ruling that may do nothing: whoever could carry it out sees it as a motion.
+    fn propose<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        person: PersonId,
+        (role, reason): (Role, Text<{ limits::REASON_BYTES }>),
+        ledger: &L,
+    ) -> Result<Done, L::Error> {
+        let Some(standing) = self.standing(community) else { return Ok(Err(CommandRefusal::NoCommunity)) };
+        if !standing.state.members.contains_key(&person) {
+            return Ok(Err(CommandRefusal::NoPerson));
+        }
+        let me = self.me.person();
+        if standing.state.grant_over(&standing.log, me, person, role).is_some() {
+            return self.rule(now, community, person, role, reason, ledger);
+        }
+        let Ok(subjects) = List::new(vec![Subject::Person(person)]) else {
+            return Ok(Err(CommandRefusal::Field("a ruling is on somebody")));
+        };
+        let (feeds, links) = (List::none(), List::none());
+        let rule = Rule { subjects, role, vouch: false, cut: None, feeds, links, reason };
+        Ok(self.act(now, community, Role::Steward, Body::Rule(rule)).map(done))
+    }
+
     fn rule_with(
         &mut self,
         now: Millis,
@@ -301,8 +265,18 @@ impl Engine {
             reason,
         };
         let before = self.communities.get(&community).cloned();
-        let (_, effects) = self.act(now, community, Role::Steward, Body::Rule(rule))?;
+        // Of several grants, one that lies above what is to be lowered.
+        let over = before.as_ref().and_then(|s| s.state.grant_over(&s.log, self.me.person(), person, role));
+        let own = before.as_ref().is_some_and(|s| s.is_own_space());
+        let (_, effects) = match over.filter(|_| !own) {
+            Some(auth) => {
+                let device = self.me.device.clone();
+                self.sign_operation(now, community, auth, &device, Body::Rule(rule), None)?
+            }
+            None => self.act(now, community, Role::Steward, Body::Rule(rule))?,
+        };
         let reached = self.standing(community).map(|s| s.state.role(person)).unwrap_or_default();
+        let mut effects = effects;
         if reached != role {
             // It bears on none of the person's grants: a motion, not a ruling (4.4).
             if let Some(before) = before {
@@ -310,6 +284,10 @@ impl Engine {
             }
             return Err(CommandRefusal::Inert);
         }
+        // Whoever removes opens an epoch with it (E3).
+        effects.extend(self.renew_epochs(now, community));
+        effects.extend(self.part_with_removed(community));
+        self.plan_chores(now, community);
         Ok((Answer::Role(reached), effects))
     }
 
@@ -359,43 +337,6 @@ impl Engine {
             .map(|(id, effects)| (Answer::Link(id), effects)))
     }
 
-    /// B14: a steward's node confirms those who came by the steward's own invite.
-    pub(super) fn confirm_own(&mut self, now: Millis, community: CommunityId) -> Vec<Effect> {
-        let me = self.me.person();
-        let Some(standing) = self.standing(community) else { return Vec::new() };
-        if standing.state.grant(me, Role::Steward).is_none()
-            || standing.state.device(me, self.me.device.public()).is_none()
-        {
-            return Vec::new();
-        }
-        let unconfirmed: Vec<PersonId> = standing
-            .state
-            .invites
-            .values()
-            .filter(|invite| invite.cert.as_ref().is_some_and(|c| c.inviter == me && c.role == Role::Member))
-            .flat_map(|invite| invite.admitted.iter().copied())
-            .filter(|p| standing.state.members.get(p).is_some_and(|m| m.role >= Role::Member && !m.confirmed))
-            .collect();
-        let mut effects = Vec::new();
-        for person in unconfirmed {
-            // One subject each, with nothing else in it, so that a proof shows nobody else.
-            let Ok(subjects) = List::new(vec![Subject::Person(person)]) else { continue };
-            let vouch = Rule {
-                subjects,
-                role: Role::Member,
-                vouch: true,
-                cut: None,
-                feeds: List::none(),
-                links: List::none(),
-                reason: Text::default(),
-            };
-            if let Ok((_, acted)) = self.act(now, community, Role::Steward, Body::Rule(vouch)) {
-                effects.extend(acted);
-            }
-        }
-        effects
-    }
-
     /// The grants above one, up to a founder: what a proof must show.
     pub(super) fn grant_path(standing: &Standing, mut grant: Grant) -> Option<Vec<OpId>> {
         let mut path = Vec::new();
@@ -413,14 +354,4 @@ impl Engine {
 
 fn done((_, effects): (OpId, Vec<Effect>)) -> (Answer, Vec<Effect>) {
     (Answer::Done, effects)
-}
-
-/// Keeps an operation.
-pub(super) fn keep_operation(community: CommunityId, operation: &Verified<Operation>) -> Effect {
-    Effect::Keep(Keep::Operation {
-        community,
-        id: operation.id().into(),
-        lamport: operation.value.lamport,
-        signed: operation.signed.clone(),
-    })
 }

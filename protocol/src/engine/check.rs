@@ -4,7 +4,7 @@
 use crate::{
     authority::Operation,
     encoding::Malformed,
-    epoch::EpochKey,
+    epoch::{EpochBlob, EpochKey},
     id::{BundleHash, EnvelopeId, ItemId},
     item::{Body, Item, SaltedBody},
     limits,
@@ -77,6 +77,8 @@ pub enum CheckedGossip {
     Operation(Box<Verified<Operation>>),
     /// An item.
     Carry(Box<CheckedCarry>),
+    /// An Epoch with its sealed keys.
+    Epoch(Box<Verified<Operation>>, EpochBlob),
 }
 
 /// Opens and checks gossip that was sealed under `key` for `topic`.
@@ -88,6 +90,7 @@ pub fn check_gossip(sealed: &[u8], key: &EpochKey, topic: &str) -> Result<Checke
     Ok(match Gossip::from_bytes(&bytes)? {
         Gossip::Operation(signed) => CheckedGossip::Operation(Box::new(Verified::check(signed)?)),
         Gossip::Carry(carry) => CheckedGossip::Carry(Box::new(CheckedCarry::check(*carry)?)),
+        Gossip::Epoch(signed, blob) => CheckedGossip::Epoch(Box::new(Verified::check(signed)?), blob),
     })
 }
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::input::{PeerName, Ticket};
 use crate::{
     authority::{OperationRefusal, Role, WriteRefusal},
-    id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId},
-    item::{Item, SaltedBody},
+    id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    item::{Charter, Item, SaltedBody},
+    key::PublicKey,
     ledger::{AddressList, PendingJoin},
     link::{Envelope, Outcome, RelayRefusal},
     signed::{Signed, Unsound, Verified},
@@ -64,7 +65,13 @@ pub enum Effect {
         /// Binary addresses.
         addresses: Vec<Vec<u8>>,
     },
-    /// Wake the engine then.
+    /// Part with a peer: no gossip to it from now on; what was sent before has a second to arrive.
+    Disconnect(PeerName),
+    /// From now on take gossip from a peer: it has proven itself (7.5).
+    HearGossip(PeerName),
+    /// The same, and begin to gossip with it: it has our proof too.
+    SpeakGossip(PeerName),
+    /// Wake the engine then; no time that was named before counts any more.
     Wake(Millis),
 }
 
@@ -124,6 +131,21 @@ pub enum Keep {
         /// What becomes of it.
         outcome: Outcome,
     },
+    /// A kept item that stands again: show it and give it to others.
+    Show(CommunityId, ItemId),
+    /// A kept item that does not stand any more: shown nowhere, given to nobody.
+    Hide(CommunityId, ItemId),
+    /// Who a peer has proven to be in a community.
+    Met {
+        /// Where.
+        community: CommunityId,
+        /// Which peer.
+        peer: PeerName,
+        /// Who.
+        person: PersonId,
+        /// With which device.
+        device: PublicKey,
+    },
     /// Another outcome of an envelope.
     Outcome(EnvelopeId, Outcome),
     /// A proof bundle.
@@ -152,6 +174,16 @@ pub enum Event {
     Authority(CommunityId),
     /// This node's person is in.
     Joined(CommunityId),
+    /// An item does not stand any more.
+    Hidden(CommunityId, ItemId),
+    /// This node's person's admission has lost its effect; the join is presented again (I5).
+    Lapsed(CommunityId),
+    /// What can be seen of a community before joining.
+    Looked(Box<Look>),
+    /// A member refused a look, by this name.
+    LookRefused(CommunityId, String),
+    /// A device was certified by a pairing code.
+    Paired(PublicKey),
     /// A member refused the join, by this name; null: those who could be asked did not answer.
     JoinRefused(CommunityId, String),
     /// A comparison with a peer is complete.
@@ -162,6 +194,19 @@ pub enum Event {
     Unreachable(PeerName),
     /// Something from a peer was refused, by this name.
     Refused(&'static str),
+}
+
+/// What can be seen of a community with an invite in hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Which.
+    pub community: CommunityId,
+    /// Its name.
+    pub name: String,
+    /// Its newest charter, if a founder wrote it.
+    pub charter: Option<Charter>,
+    /// Its members, as the answering one claims.
+    pub members: u32,
 }
 
 /// What a command has brought about. Serde writes it as a map, for this node's own disk only.
@@ -188,6 +233,10 @@ pub enum Answer {
     Relayed(EnvelopeId, Outcome),
     /// A join is on its way.
     Joining(CommunityId),
+    /// A look at a community is on its way.
+    Looking(CommunityId),
+    /// A pairing code, and until when it is good.
+    PairingCode(String, Millis),
     /// Peers that are being compared with.
     Syncing(u64),
     /// It is done.
@@ -256,9 +305,12 @@ pub enum CommandRefusal {
     /// The own space has no members and no borders.
     #[error("`mine` is your own space: it has no invites, members or links")]
     OwnSpace,
-    /// The key to write under is not here yet.
-    #[error("the community's key has not arrived yet")]
-    NoEpochKey,
+    /// Only the device with the identity key can.
+    #[error("this device does not have your identity key: do it on the device that has it, or with the 24 words")]
+    NoIdentityKey,
+    /// No such device.
+    #[error("none of your communities knows such a device of yours, or it was revoked already")]
+    NoDevice,
 }
 
 impl CommandRefusal {
@@ -284,7 +336,8 @@ impl CommandRefusal {
             CommandRefusal::InviteTooEarly => "invite_too_early",
             CommandRefusal::NoAddress => "no_address",
             CommandRefusal::OwnSpace => "own_space",
-            CommandRefusal::NoEpochKey => "no_epoch_key",
+            CommandRefusal::NoIdentityKey => "no_identity_key",
+            CommandRefusal::NoDevice => "no_device",
         }
     }
 

@@ -1,16 +1,24 @@
 //! What comes into the engine: commands of this node's person, and what peers sent, already
 //! decoded and with its signatures checked.
 
-use super::check::{CheckedGossip, Fetched};
+#[cfg(doc)]
+use super::Event;
+use super::{
+    check::{CheckedGossip, Fetched},
+    devices::NextKey,
+};
 use crate::{
     authority::Role,
+    hello::Handover,
     id::{CertId, CommunityId, ItemId, OpId, PersonId},
     invite::InviteKey,
     item::{Draft, Kind},
+    key::PublicKey,
     ledger::AddressList,
     limits,
     link::LinkTerms,
     text::Text,
+    time::Millis,
     wire::{CommunityTag, Request, Response},
 };
 
@@ -186,6 +194,17 @@ pub enum Command {
         /// Why.
         reason: Text<{ limits::REASON_BYTES }>,
     },
+    /// Ask those who can to set a role: a ruling that does nothing by itself (4.4, motions).
+    Propose {
+        /// In which community.
+        community: CommunityId,
+        /// On whom.
+        person: PersonId,
+        /// Which.
+        role: Role,
+        /// Why.
+        reason: Text<{ limits::REASON_BYTES }>,
+    },
     /// Leave a community.
     Leave(CommunityId),
     /// Make one side of a link.
@@ -210,6 +229,30 @@ pub enum Command {
         /// The other side's tags.
         tags: Vec<String>,
     },
+    /// Set a value of a community's policy (B13).
+    SetPolicy {
+        /// Of which community.
+        community: CommunityId,
+        /// Which.
+        key: u16,
+        /// To what.
+        value: u32,
+    },
+    /// Look at a community with an invite in hand; [`Event::Looked`] follows.
+    Preview(Box<InviteKey>),
+    /// Make a pairing code for a new device.
+    Pair,
+    /// Revoke devices of one's own.
+    RevokeDevices {
+        /// Which.
+        devices: Vec<PublicKey>,
+        /// What they signed from then on does not stand; none: all that was seen does.
+        since: Option<Millis>,
+        /// The next key of the ladder, where the one before may be in a thief's hands (D2).
+        next: Option<Box<NextKey>>,
+    },
+    /// Take up the own space that another device has handed over.
+    TakeOver(Box<Handover>),
     /// Compare with every member that can be reached.
     Sync,
 }

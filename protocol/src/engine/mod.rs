@@ -4,13 +4,22 @@
 //! knows no clock and no socket. All effects of an input are returned at once, in the order in
 //! which they must be carried out: what is kept stands before what is told.
 //!
-//! The parts: `author` is what this node's person does, `receive` is what arrives, `relay` is
-//! what crosses borders, `session` is talk with one peer, `sync` is catching up with it.
+//! The parts: `author` and `authorize` are what this node's person does, `devices` what they do
+//! about their own devices, `chores` what the node does by itself; `receive` is what arrives,
+//! `relay` what crosses borders; `session` is talk with one peer, `handshake` its beginning, `sync`
+//! catching up with it; `epochs` is about keys.
 
+mod act;
+mod addresses;
 mod author;
 mod authorize;
+mod chains;
 mod check;
+mod chores;
+mod devices;
 mod effect;
+mod epochs;
+mod handshake;
 mod input;
 mod join;
 mod receive;
@@ -20,21 +29,23 @@ mod standing;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use check::{CheckedCarry, CheckedGossip, Fetched, check_gossip, check_response};
-pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Verdict};
+pub use devices::NextKey;
+pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
 pub use input::{Command, Input, PeerName, Ticket};
 pub use standing::{Standing, own_space_name};
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use crate::{
     bytes::Blob,
     epoch::{EpochKey, SealingKey},
-    id::{BundleHash, CommunityId, ItemId, PersonId},
+    id::{BundleHash, CommunityId, PersonId},
     key::SecretKey,
     ledger::{AddressList, Ledger, PendingJoin},
     limits,
@@ -47,14 +58,17 @@ use crate::{
 
 /// How often every member that is connected is compared with, and those that are not are dialled.
 pub const ROUND_MS: u64 = 30_000;
-/// Most carries that wait for a bundle or for the item that they change.
+/// Most carries that wait for a bundle or for another item.
 const WAITING: usize = 1_000;
+/// After how long a steward's node confirms who came by others' invites, where nobody says otherwise
+/// (B14): 3 days.
+const CONFIRM_AFTER_MS: u64 = 3 * crate::time::DAY_MS;
 
 /// Who this node is.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The person's identity key, with which joins are signed.
-    pub key: SecretKey,
+    /// The person's identity key, with which joins and Keys are signed. One device has it (D3).
+    pub key: Option<SecretKey>,
     /// The key that signs.
     pub device: SecretKey,
     /// The key that opens what is sealed to this device.
@@ -65,6 +79,9 @@ pub struct Identity {
     pub name: Text<{ limits::NAME_BYTES }>,
     /// The transport's name of this node.
     pub peer: PeerName,
+    /// Whether this home was made from the 24 words and still asks co-members where its person is a
+    /// member (D6b).
+    pub restoring: bool,
 }
 
 impl Identity {
@@ -72,6 +89,11 @@ impl Identity {
     #[must_use]
     pub fn person(&self) -> PersonId {
         self.record.id()
+    }
+
+    /// The person and the device.
+    fn names(&self) -> (PersonId, crate::key::PublicKey) {
+        (self.person(), self.device.public())
     }
 }
 
@@ -87,11 +109,27 @@ pub struct Engine {
     listening: Option<AddressList>,
     /// Carries whose proof bundle is not here yet.
     waiting_bundles: BTreeMap<BundleHash, Vec<(CommunityId, Box<CheckedCarry>)>>,
-    /// Edits and tombstones whose target is not here yet.
-    waiting_targets: BTreeMap<ItemId, VecDeque<(CommunityId, Box<CheckedCarry>)>>,
+    /// Items that wait for another: their target, or one between them and the end of their chain.
+    waiting: waiting::Waiting,
+    /// Those that have waited long enough.
+    ready: Vec<(CommunityId, Box<CheckedCarry>)>,
+    /// Whose kept items are to be judged again, since a gap in a chain is filled.
+    unproven: BTreeSet<(CommunityId, PersonId)>,
+    chains: chains::Chains,
+    chores: BTreeMap<(CommunityId, chores::Chore), Millis>,
+    confirm_after_ms: u64,
+    pairing: Option<devices::Pairing>,
+    /// The invite whose community is being looked at, and until when.
+    looking: Option<(crate::invite::InviteKey, Millis)>,
     next_question: u64,
     next_round: Millis,
+    /// When it was last asked to be woken.
+    waking: Option<Millis>,
     admissions: (u64, usize),
+    /// A minute, and what was asked in vain in it.
+    vain: (u64, u32),
+    /// How much may be asked in vain: on one connection, and in a minute.
+    most_vain: (u32, u32),
 }
 
 /// What a command comes to.
@@ -113,14 +151,24 @@ impl Engine {
             pending: BTreeMap::new(),
             listening: None,
             waiting_bundles: BTreeMap::new(),
-            waiting_targets: BTreeMap::new(),
+            waiting: waiting::Waiting::default(),
+            ready: Vec::new(),
+            unproven: BTreeSet::new(),
+            chains: chains::Chains::default(),
+            chores: BTreeMap::new(),
+            confirm_after_ms: CONFIRM_AFTER_MS,
+            pairing: None,
+            looking: None,
             next_question: 0,
             next_round: now,
+            waking: None,
             admissions: (0, 0),
+            vain: (0, 0),
+            most_vain: (limits::VAIN_ASKS, limits::VAIN_ASKS_PER_MINUTE),
         };
         for genesis in ledger.communities()? {
             let Ok(community) = crate::community::Community::check(genesis) else { continue };
-            let mut standing = Standing::new(community, engine.me.person());
+            let mut standing = Standing::new(community, engine.me.names());
             let id = standing.id();
             for signed in ledger.operations(id)? {
                 if let Ok(operation) = signed.read() {
@@ -131,6 +179,9 @@ impl Engine {
                 }
             }
             standing.evaluate();
+            standing.judged_anew();
+            standing.was_in = standing.is_in(engine.me.person());
+            standing.met = ledger.met(id)?.into_iter().map(|(peer, person, device)| (peer, (person, device))).collect();
             standing.keys = ledger.epoch_keys(id)?.into_iter().map(|(op, key)| (op, EpochKey::new(key))).collect();
             standing.book =
                 ledger.addresses(id)?.into_iter().map(|list| (list.peer.as_slice().to_vec(), list)).collect();
@@ -155,11 +206,24 @@ impl Engine {
         Ok(engine)
     }
 
+    /// After how long a steward's node confirms newcomers (B14).
+    pub fn confirm_after(&mut self, ms: u64) {
+        self.confirm_after_ms = ms;
+    }
+
+    /// Looks at whatever is asked from outside, however often it was in vain: for tests that want to
+    /// know whether checks are missing behind that limit.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn look_at_all_asks(&mut self) {
+        self.most_vain = (u32::MAX, u32::MAX);
+    }
+
     /// What a node does first: listens on its topics, and asks to be woken.
     pub fn start(&mut self, now: Millis) -> Vec<Effect> {
         let ids: Vec<CommunityId> = self.communities.keys().copied().collect();
         let mut effects: Vec<Effect> = ids.into_iter().flat_map(|id| self.listen(id)).collect();
         self.next_round = now;
+        self.waking = Some(now);
         effects.push(Effect::Wake(now));
         effects
     }
@@ -170,12 +234,32 @@ impl Engine {
     /// The ledger's; then nothing of the input has been decided, and this engine must not be used
     /// on.
     pub fn handle<L: Ledger>(&mut self, now: Millis, input: Input, ledger: &L) -> Decided<L> {
+        let mut effects = match input {
+            // By itself: the ledger does not have yet what one input keeps, and what it shows once it
+            // would show again.
+            Input::Woken if self.has_ready() => self.take_ready(now, ledger)?,
+            input => self.decide(now, input, ledger)?,
+        };
+        let at = if self.has_ready() {
+            now
+        } else {
+            self.next_chore().map_or(self.next_round, |chore| chore.min(self.next_round))
+        };
+        if self.waking != Some(at) {
+            self.waking = Some(at);
+            effects.push(Effect::Wake(at));
+        }
+        Ok(effects)
+    }
+
+    fn decide<L: Ledger>(&mut self, now: Millis, input: Input, ledger: &L) -> Decided<L> {
         match input {
             Input::Command(ticket, command) => self.command(now, ticket, command, ledger),
             Input::Connected(peer) => Ok(self.connected(&peer)),
             Input::Disconnected(peer) => {
                 self.peers.remove(&peer);
-                Ok(Vec::new())
+                // Whoever waits to be let in does not wait for the next round.
+                Ok(if self.wanted_joins().is_empty() { Vec::new() } else { self.redial() })
             }
             Input::Unreachable(peer) => Ok(vec![Effect::Tell(Event::Unreachable(peer))]),
             Input::Listening(list) => {
@@ -189,7 +273,7 @@ impl Engine {
             Input::AddressesAnswered { peer, id, lists } => Ok(self.addresses_answered(&peer, id, lists)),
             Input::Unanswered { peer, id } => Ok(self.unanswered(&peer, id)),
             Input::Gossip { peer, token, gossip } => self.gossip(now, &peer, token, gossip, ledger),
-            Input::Woken => Ok(self.woken(now)),
+            Input::Woken => self.woken(now, ledger),
         }
     }
 
@@ -199,10 +283,10 @@ impl Engine {
         &self.communities
     }
 
-    /// The joins that wait for an answer.
+    /// The communities whose members have not answered a join yet.
     #[must_use]
-    pub fn pending(&self) -> &BTreeMap<CommunityId, PendingJoin> {
-        &self.pending
+    pub fn pending(&self) -> Vec<CommunityId> {
+        self.wanted_joins()
     }
 
     /// The peers that are connected, with the communities in which each has proven a role.
@@ -211,10 +295,11 @@ impl Engine {
         self.peers.iter().map(|(name, peer)| (name.clone(), peer.proven_in())).collect()
     }
 
-    /// This node's person's own space.
+    /// This node's person's own space. After a restore there may be two: the older one counts.
     #[must_use]
     pub fn own_space(&self) -> Option<CommunityId> {
-        self.communities.values().find(|s| s.is_own_space()).map(|s| s.id())
+        let own = self.communities.values().filter(|s| s.is_own_space());
+        own.min_by_key(|s| (s.log.community().genesis.ts, s.id())).map(|s| s.id())
     }
 
     fn standing(&self, community: CommunityId) -> Option<&Arc<Standing>> {
@@ -225,15 +310,19 @@ impl Engine {
         self.communities.get_mut(&community).map(Arc::make_mut)
     }
 
-    /// Compares with every member that is connected, and dials those that are not.
-    fn woken(&mut self, now: Millis) -> Vec<Effect> {
+    /// Compares with every member that is connected, dials those that are not, and does what is due.
+    fn woken<L: Ledger>(&mut self, now: Millis, ledger: &L) -> Decided<L> {
+        self.waking = None;
         let mut effects = Vec::new();
         if now >= self.next_round {
             self.next_round = now.after(ROUND_MS);
+            let communities: Vec<CommunityId> = self.communities.keys().copied().collect();
+            communities.into_iter().for_each(|community| self.plan_chores(now, community));
+            effects.extend(self.forget_expired(now));
             effects.extend(self.round());
         }
-        effects.push(Effect::Wake(self.next_round));
-        effects
+        effects.extend(self.do_chores(now, ledger)?);
+        Ok(effects)
     }
 
     fn round(&mut self) -> Vec<Effect> {
@@ -251,18 +340,19 @@ impl Engine {
     fn redial(&self) -> Vec<Effect> {
         let mut wanted: BTreeMap<PeerName, Vec<Vec<u8>>> = BTreeMap::new();
         for standing in self.communities.values() {
-            for (peer, list) in &standing.book {
+            // Who is known to be out is not looked for.
+            let out = |peer: &PeerName| standing.met.get(peer).is_some_and(|(person, _)| !standing.is_in(*person));
+            for (peer, list) in standing.book.iter().filter(|(peer, _)| !out(peer)) {
                 wanted.insert(peer.clone(), list.addresses.iter().map(|a| a.as_slice().to_vec()).collect());
             }
         }
-        for pending in self.pending.values() {
-            if let Ok(key) = crate::invite::InviteKey::from_text(&pending.key) {
-                for hint in &key.hints {
-                    let addresses = wanted.entry(hint.0.as_slice().to_vec()).or_default();
-                    if !addresses.iter().any(|a| a == hint.1.as_slice()) {
-                        addresses.push(hint.1.as_slice().to_vec());
-                    }
-                }
+        let joins = self.wanted_joins().into_iter().filter_map(|community| self.pending.get(&community));
+        let keys = joins.filter_map(|pending| crate::invite::InviteKey::from_text(&pending.key).ok());
+        let looking = self.looking.iter().map(|(key, _)| key.clone());
+        for hint in keys.chain(looking).flat_map(|key| key.hints.to_vec()) {
+            let addresses = wanted.entry(hint.0.as_slice().to_vec()).or_default();
+            if !addresses.iter().any(|a| a == hint.1.as_slice()) {
+                addresses.push(hint.1.as_slice().to_vec());
             }
         }
         wanted
@@ -276,11 +366,10 @@ impl Engine {
     fn listen(&mut self, community: CommunityId) -> Vec<Effect> {
         let person = self.me.person();
         let Some(standing) = self.standing_mut(community) else { return Vec::new() };
-        let member = standing.state.role(person) > crate::authority::Role::None;
-        let wanted = if standing.is_own_space() || !member {
+        let wanted = if standing.is_private() || !standing.is_in(person) {
             Default::default()
         } else {
-            standing.recent_keys().into_iter().map(EpochKey::topic).collect()
+            standing.listening_keys().into_iter().map(EpochKey::topic).collect()
         };
         let before = std::mem::replace(&mut standing.topics, wanted);
         let gone = before.difference(&standing.topics).cloned().map(Effect::Unsubscribe);
@@ -288,17 +377,42 @@ impl Engine {
         gone.chain(come).collect()
     }
 
+    /// Publishes what was written under the key to write under. Where there is none, an epoch is
+    /// opened first; who may not open one leaves the rest to comparison. Nothing waits for it (E3).
+    fn publish_in(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        scope: crate::epoch::Scope,
+        gossip: &crate::wire::Gossip,
+    ) -> Vec<Effect> {
+        let Some(standing) = self.standing(community).filter(|s| !s.is_private()) else { return Vec::new() };
+        let mut effects = Vec::new();
+        if standing.writing_key(scope).is_none() {
+            effects.extend(self.open_epoch(now, community, scope).unwrap_or_default());
+        }
+        let key = self.standing(community).and_then(|standing| standing.writing_key(scope)).cloned();
+        effects.extend(key.and_then(|key| self.publish(&key, gossip)));
+        effects
+    }
+
     /// Seals and publishes, without the body where it does not fit.
-    fn publish(&self, community: CommunityId, gossip: &crate::wire::Gossip) -> Option<Effect> {
-        let standing = self.standing(community).filter(|s| !s.is_own_space())?;
-        let key = standing.key()?;
+    fn publish(&self, key: &EpochKey, gossip: &crate::wire::Gossip) -> Option<Effect> {
+        use crate::wire::Gossip;
         let topic = key.topic();
+        let fits = |bytes: &[u8]| bytes.len().saturating_add(crate::epoch::SEAL_OVERHEAD) <= limits::GOSSIP_BYTES;
         let mut bytes = gossip.to_bytes();
-        if bytes.len().saturating_add(crate::epoch::SEAL_OVERHEAD) > limits::GOSSIP_BYTES {
-            let crate::wire::Gossip::Carry(carry) = gossip else { return None };
-            let mut header = carry.clone();
-            header.body = None;
-            bytes = crate::wire::Gossip::Carry(header).to_bytes();
+        if !fits(&bytes) {
+            bytes = match gossip {
+                Gossip::Carry(carry) => {
+                    let mut header = carry.clone();
+                    header.body = None;
+                    Gossip::Carry(header).to_bytes()
+                }
+                // Without the keys: they are asked for.
+                Gossip::Epoch(operation, _) => Gossip::Operation(operation.clone()).to_bytes(),
+                Gossip::Operation(_) => return None,
+            };
         }
         let data = key.seal(&bytes, topic.as_bytes());
         Some(Effect::Publish { topic, data })

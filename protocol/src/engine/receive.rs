@@ -3,16 +3,17 @@
 //! Signatures have been checked before. What is asked here, cheapest first: is it known? is it of
 //! this community? may its author do this (B1, T4)? Each "no" is a named refusal.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    CheckedCarry, CheckedGossip, Decided, Effect, Engine, Event, PeerName, Verdict, WAITING,
+    CheckedCarry, CheckedGossip, Decided, Effect, Engine, Event, Keep, PeerName, Verdict,
+    act::keep_operation,
     author::{item, keep_item},
-    authorize::keep_operation,
+    chains::OnChain,
 };
 use crate::{
-    authority::{FeedEnd, Operation, OperationRefusal, Role, WriteRefusal, Writing},
-    id::{CommunityId, OpId, PersonId},
+    authority::{Operation, OperationRefusal, Role, WriteRefusal, Writing},
+    id::{CommunityId, ItemId, OpId, PersonId},
     item::{Body, Item, Kind},
     ledger::Ledger,
     limits,
@@ -30,8 +31,11 @@ pub(super) enum Received {
     Known,
     /// Something is missing that comparison will bring; nothing was kept.
     Early,
-    /// Refused, by this name.
+    /// Unsound, by this name: whoever passes it on could have known.
     Refused(&'static str),
+    /// Forbidden by what our log says, by this name. Another log may say otherwise, and be older or
+    /// newer: nobody is blamed.
+    Forbidden(&'static str),
 }
 
 impl Engine {
@@ -60,11 +64,26 @@ impl Engine {
                 }
                 (received, effects)
             }
+            CheckedGossip::Epoch(operation, blob) => {
+                let id = OpId::from(operation.id());
+                let (received, mut effects) = self.receive_operation(now, community, *operation);
+                if received == Received::New {
+                    // The key first: what follows from the change of the log may need it.
+                    if let Some(standing) = self.standing_mut(community) {
+                        standing.evaluate();
+                    }
+                    effects.extend(self.take_blob(community, id, &blob));
+                    effects.extend(self.follow_log(now, community, ledger)?);
+                } else if received == Received::Known {
+                    effects.extend(self.take_blob(community, id, &blob));
+                }
+                (received, effects)
+            }
             CheckedGossip::Carry(carry) => self.receive_carry(now, community, carry, ledger)?,
         };
         let verdict = match &received {
             Received::New => Verdict::Accept,
-            Received::Known | Received::Early => Verdict::Ignore,
+            Received::Known | Received::Early | Received::Forbidden(_) => Verdict::Ignore,
             Received::Refused(_) => Verdict::Reject,
         };
         if received == Received::Early {
@@ -93,6 +112,10 @@ impl Engine {
                 return (Received::Early, Vec::new());
             }
             Err(OperationRefusal::TooEarly) => return (Received::Early, Vec::new()),
+            // How full a log is depends on what came first.
+            Err(refusal @ OperationRefusal::LogFull) => {
+                return (Received::Forbidden(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))]);
+            }
             Err(refusal) => {
                 return (Received::Refused(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))]);
             }
@@ -123,27 +146,81 @@ impl Engine {
         (Received::New, kept.iter().map(|op| keep_operation(community, op)).collect())
     }
 
-    /// What follows when a log has grown: roles, topics, confirmations, and envelopes that are
-    /// judged again.
+    /// Works out what the log says now, and what follows from it.
     pub(super) fn authority_changed<L: Ledger>(
         &mut self,
         now: Millis,
         community: CommunityId,
         ledger: &L,
     ) -> Decided<L> {
-        let me = self.me.person();
         if let Some(standing) = self.standing_mut(community) {
             standing.evaluate();
         }
+        self.follow_log(now, community, ledger)
+    }
+
+    /// What follows from a change of a log: roles, topics, keys, chores, and items and envelopes
+    /// that are judged again.
+    pub(super) fn follow_log<L: Ledger>(&mut self, now: Millis, community: CommunityId, ledger: &L) -> Decided<L> {
         let mut effects = vec![Effect::Tell(Event::Authority(community))];
-        effects.extend(self.confirm_own(now, community));
+        effects.extend(self.judge_items_again(community, ledger)?);
+        effects.extend(self.settle_join(community));
         effects.extend(self.listen(community));
-        let in_now = self.standing(community).is_some_and(|s| s.state.role(me) > Role::None);
-        if in_now && self.pending.remove(&community).is_some() {
-            effects.push(Effect::Keep(super::Keep::Settled(community)));
-            effects.push(Effect::Tell(Event::Joined(community)));
+        effects.extend(self.part_with_removed(community));
+        effects.extend(self.ask_for_keys(community));
+        if Some(community) == self.own_space() {
+            effects.extend(self.tell_all_communities(now, ledger)?);
         }
+        effects.extend(self.tell_devices(now, community, ledger)?);
         effects.extend(self.judge_again(community, ledger)?);
+        self.plan_chores(now, community);
+        effects.extend(self.do_chores(now, ledger)?);
+        Ok(effects)
+    }
+
+    /// T4, again, for those about whom the log says something else than before. What does not stand
+    /// any more is shown nowhere and given to nobody; what stands again is.
+    fn judge_items_again<L: Ledger>(&mut self, community: CommunityId, ledger: &L) -> Decided<L> {
+        let Some(standing) = self.standing_mut(community) else { return Ok(Vec::new()) };
+        let changed = standing.judged_anew();
+        let mut effects = Vec::new();
+        for person in changed {
+            effects.extend(self.judge_items_of(community, person, ledger)?);
+        }
+        Ok(effects)
+    }
+
+    pub(super) fn judge_items_of<L: Ledger>(
+        &mut self,
+        community: CommunityId,
+        person: PersonId,
+        ledger: &L,
+    ) -> Decided<L> {
+        let mut effects = Vec::new();
+        for id in ledger.written_by(community, person)? {
+            let Some(written) = item(ledger, id)? else { continue };
+            let need = match written.header.target.filter(|_| written.header.kind.need().is_none()) {
+                Some(_) if written.header.kind == Kind::TOMBSTONE => Some(Role::None),
+                Some(target) => item(ledger, target)?.and_then(|target| target.header.kind.need()),
+                None => written.header.kind.need(),
+            };
+            let stands = matches!(self.judge_writing(community, &written, need, ledger)?, Judged::Keep);
+            let shown = ledger.holds(community, SetName::Items, id.0)?;
+            let Some(standing) = self.standing_mut(community) else { continue };
+            match (stands, shown) {
+                (true, false) => {
+                    standing.count_in(SetName::Items, &id.0);
+                    effects.push(Effect::Keep(Keep::Show(community, id)));
+                    effects.push(Effect::Tell(Event::Item(community, id)));
+                }
+                (false, true) => {
+                    standing.count_out(SetName::Items, &id.0);
+                    effects.push(Effect::Keep(Keep::Hide(community, id)));
+                    effects.push(Effect::Tell(Event::Hidden(community, id)));
+                }
+                _ => {}
+            }
+        }
         Ok(effects)
     }
 
@@ -162,44 +239,71 @@ impl Engine {
         if ledger.holds(community, SetName::Items, id.0)? {
             return Ok((Received::Known, Vec::new()));
         }
-        let (received, mut effects) = match self.judge_item(now, community, &carry, ledger)? {
+        match self.judge_item(now, community, &carry, ledger)? {
             Judged::Keep => {
-                let Some((salted, says)) = carry.body.clone() else { return Ok((Received::Early, Vec::new())) };
+                let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
                 if let Some(standing) = self.standing_mut(community) {
                     standing.count_in(SetName::Items, &id.0);
                 }
-                (
-                    Received::New,
-                    vec![
-                        keep_item(community, carry.item.clone(), salted, &says, now),
-                        Effect::Tell(Event::Item(community, id)),
-                    ],
-                )
+                let author = carry.item.header.author;
+                let effects = if ledger.item(id)?.is_some() {
+                    // It did not stand before, and was kept all the same.
+                    vec![Effect::Keep(Keep::Show(community, id)), Effect::Tell(Event::Item(community, id))]
+                } else {
+                    vec![keep_item(community, carry.item, salted, &says, now), Effect::Tell(Event::Item(community, id))]
+                };
+                self.go_on_with_waiting(community, id, author);
+                Ok((Received::New, effects))
             }
-            Judged::NeedsTarget => {
-                self.wait_for_target(community, carry);
-                return Ok((Received::Early, Vec::new()));
+            Judged::Waits(missing) => {
+                let (id, author) = (carry.id(), carry.item.header.author);
+                self.waiting.wait(missing, community, carry);
+                // Those behind it on its chain need no more than to know that it is there.
+                self.go_on_with_waiting(community, id, author);
+                Ok((Received::Early, Vec::new()))
             }
-            Judged::Early => return Ok((Received::Early, Vec::new())),
-            Judged::Refused(name) => return Ok((Received::Refused(name), vec![Effect::Tell(Event::Refused(name))])),
-        };
-        for (community, waiting) in self.waiting_targets.remove(&id).unwrap_or_default() {
-            // The item that they change is about to be kept; they are judged as if it were.
-            if let Judged::Keep = self.judge_change(community, &waiting, Some(&carry.item), ledger)?
-                && let Some((salted, says)) = waiting.body.clone()
-            {
-                if let Some(standing) = self.standing_mut(community) {
-                    standing.count_in(SetName::Items, &waiting.id().0);
-                }
-                effects.push(keep_item(community, waiting.item.clone(), salted, &says, now));
-                effects.push(Effect::Tell(Event::Item(community, waiting.id())));
+            Judged::Early => Ok((Received::Early, Vec::new())),
+            Judged::Refused(name) => Ok((Received::Refused(name), vec![Effect::Tell(Event::Refused(name))])),
+            Judged::Forbidden(name) => Ok((Received::Forbidden(name), vec![Effect::Tell(Event::Refused(name))])),
+        }
+    }
+
+    /// What waited for an item that is here now is looked at again when the node is woken, and the
+    /// item can be read.
+    fn go_on_with_waiting(&mut self, community: CommunityId, id: ItemId, author: PersonId) {
+        self.ready.extend(self.waiting.take(id));
+        if self.chains.is_waiting_for(id) {
+            self.unproven.insert((community, author));
+        }
+    }
+
+    /// Whether something is to be looked at again.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.unproven.is_empty()
+    }
+
+    /// Looks again at what has become ready; then, in an input of their own, at those whose chain it
+    /// may have completed.
+    pub(super) fn take_ready<L: Ledger>(&mut self, now: Millis, ledger: &L) -> Decided<L> {
+        self.waking = None;
+        let mut effects = Vec::new();
+        if self.ready.is_empty() {
+            for (community, person) in std::mem::take(&mut self.unproven) {
+                effects.extend(self.judge_items_of(community, person, ledger)?);
+            }
+            return Ok(effects);
+        }
+        let mut seen = BTreeSet::new();
+        for (community, carry) in std::mem::take(&mut self.ready) {
+            if seen.insert((community, carry.id())) {
+                effects.extend(self.receive_carry(now, community, carry, ledger)?.1);
             }
         }
-        Ok((received, effects))
+        Ok(effects)
     }
 
     fn judge_item<L: Ledger>(
-        &self,
+        &mut self,
         now: Millis,
         community: CommunityId,
         carry: &CheckedCarry,
@@ -216,23 +320,20 @@ impl Engine {
             return Ok(Judged::Early);
         }
         match header.target {
-            Some(target) if header.kind.need().is_none() => {
-                let target = item(ledger, target)?;
-                self.judge_change(community, carry, target.as_ref(), ledger)
-            }
+            Some(target) if header.kind.need().is_none() => self.judge_change(community, carry, target, ledger),
             _ => self.judge_writing(community, &carry.item, header.kind.need(), ledger),
         }
     }
 
     /// Edits and tombstones: by the author of the target, and within what the target's kind needs.
     fn judge_change<L: Ledger>(
-        &self,
+        &mut self,
         community: CommunityId,
         carry: &CheckedCarry,
-        target: Option<&Item>,
+        target: ItemId,
         ledger: &L,
     ) -> Result<Judged, L::Error> {
-        let Some(target) = target else { return Ok(Judged::NeedsTarget) };
+        let Some(target) = item(ledger, target)? else { return Ok(Judged::Waits(target)) };
         let header = &carry.item.header;
         if target.header.author != header.author || target.header.community != header.community {
             return Ok(Judged::Refused("not_author"));
@@ -252,13 +353,13 @@ impl Engine {
 
     /// T4.
     fn judge_writing<L: Ledger>(
-        &self,
+        &mut self,
         community: CommunityId,
         written: &Item,
         need: Option<Role>,
         ledger: &L,
     ) -> Result<Judged, L::Error> {
-        let Some(standing) = self.standing(community).map(Arc::as_ref) else {
+        let Some(standing) = self.communities.get(&community).map(Arc::as_ref) else {
             return Ok(Judged::Refused("no_community"));
         };
         let header = &written.header;
@@ -268,52 +369,25 @@ impl Engine {
             Ok(Writing::Allowed) => Ok(Judged::Keep),
             Ok(Writing::OnChains(ends)) => {
                 for end in &ends {
-                    if !on_chain(written, end, ledger)? {
-                        return Ok(Judged::Refused("after_cut"));
+                    match self.chains.look(written, end, &self.waiting, ledger)? {
+                        OnChain::Yes => {}
+                        OnChain::Unproven(missing) => return Ok(Judged::Waits(missing)),
+                        OnChain::No => return Ok(Judged::Forbidden("after_cut")),
                     }
                 }
                 Ok(Judged::Keep)
             }
             Err(WriteRefusal::MissingHeads(_)) => Ok(Judged::Early),
-            Err(refusal) => Ok(Judged::Refused(refusal.name())),
-        }
-    }
-
-    fn wait_for_target(&mut self, community: CommunityId, carry: Box<CheckedCarry>) {
-        let Some(target) = carry.item.header.target else { return };
-        if self.waiting_targets.values().map(std::collections::VecDeque::len).sum::<usize>() < WAITING {
-            let waiting = self.waiting_targets.entry(target).or_default();
-            if !waiting.iter().any(|(_, other)| other.id() == carry.id()) {
-                waiting.push_back((community, carry));
-            }
+            Err(refusal) => Ok(Judged::Forbidden(refusal.name())),
         }
     }
 }
 
 enum Judged {
     Keep,
-    NeedsTarget,
+    /// For an item that is not here yet: its target, or one between it and the end of its chain.
+    Waits(ItemId),
     Early,
     Refused(&'static str),
-}
-
-/// Whether `written` is on the chain that ends at `end`: walks back from the end.
-fn on_chain<L: Ledger>(written: &Item, end: &FeedEnd, ledger: &L) -> Result<bool, L::Error> {
-    let FeedEnd(_, _, last, id) = end;
-    if written.header.seq > *last {
-        return Ok(false);
-    }
-    let mut at = *id;
-    loop {
-        if at == written.id {
-            return Ok(true);
-        }
-        match item(ledger, at)? {
-            Some(later) if later.header.seq > written.header.seq => match later.header.prev {
-                Some(prev) => at = prev,
-                None => return Ok(false),
-            },
-            _ => return Ok(false),
-        }
-    }
+    Forbidden(&'static str),
 }

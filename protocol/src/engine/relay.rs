@@ -178,7 +178,7 @@ impl Engine {
             envelope: Some(verified.signed),
             person: None,
         };
-        effects.extend(self.publish(to, &Gossip::Carry(Box::new(carry))));
+        effects.extend(self.publish_in(now, to, crate::epoch::Scope::All, &Gossip::Carry(Box::new(carry))));
         Ok(Ok((Answer::Relayed(id, outcome), effects)))
     }
 

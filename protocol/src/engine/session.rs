@@ -1,21 +1,21 @@
-//! Talk with one peer: finding out which communities are shared, proving who we are in each, and
-//! telling where others can be found (7.1, 7.2).
+//! Talk with one peer: what was asked of it, what it asks, and who it has proven to be.
 //!
 //! Each end asks and is asked. What this node asks runs under the transcript of its own hello;
-//! what it answers runs under the transcript of the peer's.
+//! what it answers runs under the transcript of the peer's. How the two come to know what they
+//! share is in `handshake`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Decided, Effect, Engine, Event, Keep, PeerName, Standing, peer_blob, sync::Pull};
+use super::{Decided, Effect, Engine, Event, PeerName, handshake::Shown, sync::Pull};
 use crate::{
-    authority::Role,
-    bytes::{Blob, Bytes},
+    bytes::Bytes,
     encoding::Malformed,
     epoch::EpochKey,
-    hello::{Proof, Speaker, Transcript, same_tag},
+    hello::{Speaker, Transcript},
     id::{CommunityId, PersonId},
-    ledger::{AddressList, Ledger},
-    limits,
+    key::PublicKey,
+    ledger::Ledger,
+    person::DeviceCert,
     text::Text,
     time::Millis,
     wire::{CommunityTag, Fingerprint, Request, Response, SetName},
@@ -25,35 +25,54 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Peer {
     /// Questions that await an answer.
-    questions: BTreeMap<u64, Question>,
+    pub(super) questions: BTreeMap<u64, Question>,
     /// The nonce of our running hello.
-    nonce: Option<[u8; 32]>,
+    pub(super) nonce: Option<[u8; 32]>,
+    /// Hellos that we have begun: sealed ones go to other devices each time (7.4).
+    pub(super) hellos: usize,
     /// What our own hello came to.
-    asking: Option<Asking>,
+    pub(super) asking: Option<Asking>,
     /// What the peer's hello came to.
-    answering: Option<Answering>,
+    pub(super) answering: Option<Answering>,
+    /// A device that has shown its person's identity key, and is in no log yet (D6b).
+    pub(super) vouched: Option<(PersonId, DeviceCert)>,
     /// Comparisons under way.
     pub(super) pulls: BTreeMap<CommunityId, Pull>,
     /// The fingerprints that the peer showed when it asked last: the same again is no news.
     seen: BTreeMap<(CommunityId, SetName), Fingerprint>,
+    /// What it asked in vain without being in: see [`crate::limits::VAIN_ASKS`].
+    vain: u32,
     /// Communities into which this peer was asked to let us, and has said yes or no.
     pub(super) answered_joins: BTreeSet<CommunityId>,
 }
 
 #[derive(Debug)]
-struct Asking {
-    transcript: Transcript,
+pub(super) struct Asking {
+    pub(super) transcript: Transcript,
+    /// Keys of our own making, sealed to the device that may be there (7.4).
+    pub(super) fresh: Vec<(CommunityId, EpochKey)>,
     /// The communities that both have, and the key that showed it.
-    shared: BTreeMap<CommunityId, EpochKey>,
-    /// Those in which both have proven who they are.
-    proven: BTreeSet<CommunityId>,
+    pub(super) shared: BTreeMap<CommunityId, EpochKey>,
+    /// Those in which both have proven who they are, and who the peer is there.
+    pub(super) proven: BTreeMap<CommunityId, (PersonId, PublicKey)>,
 }
 
 #[derive(Debug)]
-struct Answering {
-    transcript: Transcript,
+pub(super) struct Answering {
+    pub(super) transcript: Transcript,
+    /// Keys that members have sealed to us, who may share no other (7.4).
+    pub(super) fresh: Vec<(CommunityId, EpochKey)>,
     /// Who has proven what to us, by the tag that they use.
-    proven: BTreeMap<CommunityTag, (CommunityId, PersonId)>,
+    pub(super) proven: BTreeMap<CommunityTag, (CommunityId, Proven)>,
+}
+
+/// Somebody at the other end, as they have proven it for one community.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proven {
+    pub(super) person: PersonId,
+    pub(super) device: PublicKey,
+    /// The device's X25519 key.
+    pub(super) kem: Bytes<32>,
 }
 
 /// What a question was about, for its answer.
@@ -63,20 +82,24 @@ pub(super) enum Question {
     Tags,
     Prove(CommunityId),
     Join(CommunityId),
+    Preview(CommunityId),
     Addresses(CommunityId),
+    Keys(CommunityId),
+    Communities,
+    Restore,
     Pull(CommunityId),
 }
 
 impl Peer {
     pub(super) fn proven_in(&self) -> Vec<CommunityId> {
-        let asked = self.asking.iter().flat_map(|a| a.proven.iter().copied());
+        let asked = self.asking.iter().flat_map(|a| a.proven.keys().copied());
         let answered = self.answering.iter().flat_map(|a| a.proven.values().map(|(community, _)| *community));
         asked.chain(answered).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The tag under which we may ask about a community.
     pub(super) fn tag_for(&self, community: CommunityId) -> Option<CommunityTag> {
-        let asking = self.asking.as_ref().filter(|a| a.proven.contains(&community))?;
+        let asking = self.asking.as_ref().filter(|a| a.proven.contains_key(&community))?;
         Some(asking.transcript.tag(asking.shared.get(&community)?, Speaker::Asker))
     }
 
@@ -88,22 +111,12 @@ impl Peer {
         self.seen.insert((community, set), fingerprint);
     }
 
-    fn proven_by(&self, tag: &CommunityTag) -> Option<(CommunityId, PersonId)> {
+    fn proven_by(&self, tag: &CommunityTag) -> Option<(CommunityId, Proven)> {
         self.answering.as_ref()?.proven.get(tag).copied()
     }
 }
 
 impl Engine {
-    /// The transcript of our own hello to a peer.
-    pub(super) fn asking(&self, peer: &PeerName) -> Option<Transcript> {
-        self.peers.get(peer)?.asking.as_ref().map(|asking| asking.transcript)
-    }
-
-    /// The transcript of a peer's hello to us.
-    pub(super) fn answering(&self, peer: &PeerName) -> Option<Transcript> {
-        self.peers.get(peer)?.answering.as_ref().map(|answering| answering.transcript)
-    }
-
     pub(super) fn connected(&mut self, peer: &PeerName) -> Vec<Effect> {
         self.peers.insert(peer.clone(), Peer::default());
         let mut effects = vec![Effect::Tell(Event::PeerConnected(peer.clone()))];
@@ -114,21 +127,23 @@ impl Engine {
     /// Begins a hello where there is something left to prove; compares where there is not.
     pub(super) fn greet(&mut self, peer: &PeerName) -> Vec<Effect> {
         let Some(state) = self.peers.get(peer) else { return Vec::new() };
-        let proven = state.asking.as_ref().map(|a| a.proven.clone()).unwrap_or_default();
-        // Nobody else is in the own space.
-        let unproven = self.communities.values().any(|s| !s.is_own_space() && !proven.contains(&s.id()));
-        let wanting =
-            unproven || state.asking.is_none() || self.pending.keys().any(|c| !state.answered_joins.contains(c));
+        let proven: Vec<CommunityId> = state.asking.iter().flat_map(|a| a.proven.keys().copied()).collect();
+        let unproven = self.communities.values().any(|s| !s.is_private() && !proven.contains(&s.id()));
+        let asks = |wanted: &CommunityId| !state.answered_joins.contains(wanted);
+        let wanting = unproven || state.asking.is_none() || self.wanted_joins().iter().any(asks);
         let mut effects: Vec<Effect> = if wanting { self.hello(peer).into_iter().collect() } else { Vec::new() };
         for community in proven {
+            if Some(community) == self.own_space() {
+                effects.extend(self.ask_for_communities(peer, community));
+            }
             effects.extend(self.compare(peer, community));
         }
         effects
     }
 
     /// Begins a hello, unless one is under way.
-    fn hello(&mut self, peer: &PeerName) -> Option<Effect> {
-        let nonce = self.random.bytes();
+    pub(super) fn hello(&mut self, peer: &PeerName) -> Option<Effect> {
+        let nonce: [u8; 32] = self.random.bytes();
         let state = self.peers.get_mut(peer).filter(|state| state.nonce.is_none())?;
         state.nonce = Some(nonce);
         Some(self.ask(peer, Question::Hello, Request::Hello(Bytes(nonce))))
@@ -154,7 +169,16 @@ impl Engine {
             Some(Question::Pull(community)) => {
                 state.pulls.remove(&community);
             }
-            Some(Question::Prove(_) | Question::Join(_) | Question::Addresses(_)) | None => {}
+            Some(
+                Question::Prove(_)
+                | Question::Join(_)
+                | Question::Preview(_)
+                | Question::Addresses(_)
+                | Question::Keys(_)
+                | Question::Communities
+                | Question::Restore,
+            )
+            | None => {}
         }
         Vec::new()
     }
@@ -177,18 +201,22 @@ impl Engine {
             state.questions.remove(&id);
         }
         Ok(match (question, response) {
-            (Question::Hello, Response::Hello(nonce)) => self.show_tags(peer, &nonce.0),
-            (Question::Tags, Response::Tags(tags)) => self.match_tags(peer, &tags),
+            (Question::Hello, Response::Hello(nonce)) => self.show_tags(now, peer, &nonce.0),
+            (Question::Tags, Response::Tags(tags)) => self.match_tags(now, peer, &tags),
             (Question::Prove(community), Response::Prove(proof)) => self.proven(peer, community, proof.as_slice()),
             (Question::Join(community), Response::Join(admission)) => {
                 self.admitted(peer, community, admission.as_slice())
             }
-            (Question::Join(community), Response::Refused(name)) => {
-                if let Some(state) = self.peers.get_mut(peer) {
-                    state.answered_joins.insert(community);
-                }
-                vec![Effect::Tell(Event::JoinRefused(community, name.as_str().to_owned()))]
+            (Question::Join(community), Response::Refused(name)) => self.not_admitted(peer, community, name.as_str()),
+            (Question::Preview(community), Response::Refused(name)) if name.as_str() != "unknown" => {
+                vec![Effect::Tell(Event::LookRefused(community, name.as_str().to_owned()))]
             }
+            (Question::Preview(community), Response::Preview(sealed)) => {
+                self.looked(peer, community, sealed.as_slice())
+            }
+            (Question::Keys(community), Response::Keys(keys)) => self.keys_came(community, &keys),
+            (Question::Communities, Response::Communities(handovers)) => self.communities_told(peer, &handovers),
+            (Question::Restore, Response::Restore(sealed)) => self.restored(peer, sealed.as_slice()),
             (Question::Pull(community), response) => self.pulled(now, peer, community, response, ledger)?,
             (Question::Hello | Question::Tags, _) => {
                 if let Some(state) = self.peers.get_mut(peer) {
@@ -202,98 +230,19 @@ impl Engine {
                 }
                 Vec::new()
             }
-            (Question::Join(_) | Question::Addresses(_), _) => Vec::new(),
+            (Question::Restore, Response::Refused(name)) if name.as_str() == "key_replaced" => {
+                vec![Effect::Tell(Event::Refused("key_replaced"))]
+            }
+            (
+                Question::Join(_)
+                | Question::Preview(_)
+                | Question::Addresses(_)
+                | Question::Keys(_)
+                | Question::Communities
+                | Question::Restore,
+                _,
+            ) => Vec::new(),
         })
-    }
-
-    /// 7.2, asking: a tag for each key of each community, padded with random ones to 64.
-    fn show_tags(&mut self, peer: &PeerName, theirs: &[u8; 32]) -> Vec<Effect> {
-        let Some(nonce) = self.peers.get(peer).and_then(|p| p.nonce) else { return Vec::new() };
-        let transcript = Transcript::new((&self.me.peer, &nonce), (peer, theirs));
-        let tags = self.tags(&transcript, Speaker::Asker);
-        let mut effects = Vec::new();
-        let joins: Vec<CommunityId> = self.pending.keys().copied().collect();
-        for community in joins {
-            effects.extend(self.present_join(peer, &transcript, community));
-        }
-        if let Some(state) = self.peers.get_mut(peer) {
-            // Comparisons under the old tags end here; they begin anew when all is proven.
-            state.pulls.clear();
-            state.questions.retain(|_, question| !matches!(question, Question::Pull(_)));
-            state.asking = Some(Asking { transcript, shared: BTreeMap::new(), proven: BTreeSet::new() });
-        }
-        effects.push(self.ask(peer, Question::Tags, Request::Tags(tags)));
-        effects
-    }
-
-    fn tags(&mut self, transcript: &Transcript, speaker: Speaker) -> Vec<Bytes<16>> {
-        let mut tags: Vec<Bytes<16>> = self
-            .communities
-            .values()
-            .filter(|s| s.state.role(self.me.person()) > Role::None || self.pending.contains_key(&s.id()))
-            .flat_map(|s| s.recent_keys().into_iter().map(|key| transcript.tag(key, speaker)).collect::<Vec<_>>())
-            .take(limits::HELLO_TAGS)
-            .collect();
-        while tags.len() < limits::HELLO_TAGS {
-            tags.push(Bytes(self.random.bytes()));
-        }
-        // The order must say nothing; tags look random, so sorting shuffles.
-        tags.sort_unstable();
-        tags
-    }
-
-    fn match_tags(&mut self, peer: &PeerName, tags: &[Bytes<16>]) -> Vec<Effect> {
-        let Some(transcript) = self.asking(peer) else { return Vec::new() };
-        let mut shared: Vec<(CommunityId, EpochKey)> = Vec::new();
-        for standing in self.communities.values() {
-            let common = standing.recent_keys().into_iter().find(|key| {
-                let theirs = transcript.tag(key, Speaker::Answerer);
-                tags.iter().any(|tag| same_tag(tag, &theirs))
-            });
-            shared.extend(common.map(|key| (standing.id(), key.clone())));
-        }
-        let mut effects = Vec::new();
-        for (community, key) in shared {
-            let proof = Proof::seal(&transcript, community, &key, Speaker::Asker, self.me.person(), &self.me.device);
-            let tag = transcript.tag(&key, Speaker::Asker);
-            if let Some(asking) = self.peers.get_mut(peer).and_then(|p| p.asking.as_mut()) {
-                asking.shared.insert(community, key);
-            }
-            if let Ok(proof) = Blob::new(proof) {
-                effects.push(self.ask(peer, Question::Prove(community), Request::Prove(tag, proof)));
-            }
-        }
-        if let Some(state) = self.peers.get_mut(peer) {
-            state.nonce = None;
-        }
-        effects
-    }
-
-    /// The peer has proven itself to us: tell where members are, and compare.
-    fn proven(&mut self, peer: &PeerName, community: CommunityId, proof: &[u8]) -> Vec<Effect> {
-        let Some((transcript, key)) = self.peers.get(peer).and_then(|p| {
-            let asking = p.asking.as_ref()?;
-            Some((asking.transcript, asking.shared.get(&community)?.clone()))
-        }) else {
-            return Vec::new();
-        };
-        let Ok(proof) = Proof::open(proof, &transcript, community, &key, Speaker::Answerer) else {
-            return vec![Effect::Tell(Event::Refused("bad_proof"))];
-        };
-        let Some(standing) = self.standing(community).cloned() else { return Vec::new() };
-        // A newcomer has no log yet to look a role up in; what is then fetched proves itself.
-        if !self.pending.contains_key(&community) && !is_current(&standing, &proof) {
-            return vec![Effect::Tell(Event::Refused("not_a_member"))];
-        }
-        if let Some(asking) = self.peers.get_mut(peer).and_then(|p| p.asking.as_mut()) {
-            asking.proven.insert(community);
-        }
-        let mut effects = Vec::new();
-        let tag = transcript.tag(&key, Speaker::Asker);
-        let lists = self.address_lists(&standing);
-        effects.push(self.ask(peer, Question::Addresses(community), Request::Addresses(tag, lists)));
-        effects.extend(self.compare(peer, community));
-        effects
     }
 
     /// Answers a peer.
@@ -306,6 +255,8 @@ impl Engine {
         ledger: &L,
     ) -> Decided<L> {
         let mut effects = Vec::new();
+        let from_outside =
+            matches!(request, Ok(Request::Join(..) | Request::Preview(..) | Request::Pair(..) | Request::Restore(..)));
         let response = match request {
             Err(why) => {
                 effects.push(Effect::Tell(Event::Refused(why.name())));
@@ -313,19 +264,39 @@ impl Engine {
             }
             Ok(Request::Hello(nonce)) => self.answer_hello(peer, &nonce.0),
             // Which of them are ours is the peer's to find out: it proves what it finds.
-            Ok(Request::Tags(_)) => self.answer_tags(peer),
+            Ok(Request::Tags(_, hellos)) => self.answer_tags(now, peer, &hellos),
             Ok(Request::Prove(tag, proof)) => {
-                let (response, hello) = self.answer_proof(peer, tag, proof.as_slice());
-                effects.extend(hello);
+                let Shown { response, effects: shown } = self.answer_proof(now, peer, tag, proof.as_slice());
+                effects.extend(shown);
                 response
+            }
+            Ok(Request::Join(..) | Request::Preview(..) | Request::Pair(..) | Request::Restore(..))
+                if !self.may_ask(now, peer) =>
+            {
+                refused("unknown")
             }
             Ok(Request::Join(tag, sealed)) => {
                 let (response, acted) = self.answer_join(now, peer, tag, sealed.as_slice(), ledger)?;
                 effects.extend(acted);
                 response
             }
+            Ok(Request::Preview(tag, sealed)) => self.answer_look(now, peer, tag, sealed.as_slice(), ledger)?,
+            Ok(Request::Pair(tag, sealed)) => {
+                let (response, acted) = self.answer_pair(now, peer, tag, sealed.as_slice(), ledger)?;
+                effects.extend(acted);
+                response
+            }
+            Ok(Request::Restore(tag, sealed)) => self.answer_restore(peer, tag, sealed.as_slice()),
+            Ok(Request::Communities(tag, known)) => self.answer_communities(peer, tag, &known),
+            Ok(Request::Keys(tag, epochs)) => match self.served(peer, &tag) {
+                Some((community, proven)) => {
+                    let to = (proven.person, proven.device, proven.kem);
+                    Response::Keys(self.keys_answered(community, to, &epochs))
+                }
+                None => refused("unknown"),
+            },
             Ok(Request::Ids(tag, set, fingerprint, after)) => match self.served(peer, &tag) {
-                Some(community) => {
+                Some((community, _)) => {
                     let (response, nudged) = self.answer_ids(peer, community, set, fingerprint, after, ledger)?;
                     effects.extend(nudged);
                     response
@@ -333,113 +304,79 @@ impl Engine {
                 None => refused("unknown"),
             },
             Ok(Request::Fetch(tag, set, ids)) => match self.served(peer, &tag) {
-                Some(community) => self.answer_fetch(community, set, &ids, ledger)?,
+                Some((community, _)) => self.answer_fetch(community, set, &ids, ledger)?,
                 None => refused("unknown"),
             },
             // Its lists are checked by the network layer and come as their own input.
             Ok(Request::Addresses(..)) => refused("unknown"),
         };
+        if from_outside && matches!(response, Response::Refused(_)) {
+            self.asked_in_vain(peer);
+        }
         effects.push(Effect::Respond { token, response });
         Ok(effects)
     }
 
-    /// The community that a peer may ask about under this tag: it has proven a role that it still
-    /// has.
-    fn served(&self, peer: &PeerName, tag: &CommunityTag) -> Option<CommunityId> {
-        let (community, person) = self.peers.get(peer)?.proven_by(tag)?;
-        (self.standing(community)?.state.role(person) > Role::None).then_some(community)
+    /// Whether what somebody asks who is not in is looked at (T5).
+    fn may_ask(&mut self, now: Millis, peer: &PeerName) -> bool {
+        let minute = now.0 / 60_000;
+        if self.vain.0 != minute {
+            self.vain = (minute, 0);
+        }
+        let (on_one, in_all) = self.most_vain;
+        self.vain.1 < in_all && self.peers.get(peer).is_some_and(|state| state.vain < on_one)
     }
 
-    fn answer_hello(&mut self, peer: &PeerName, theirs: &[u8; 32]) -> Response {
-        let nonce: [u8; 32] = self.random.bytes();
-        let transcript = Transcript::new((&self.me.peer, &nonce), (peer, theirs));
+    fn asked_in_vain(&mut self, peer: &PeerName) {
+        self.vain.1 = self.vain.1.saturating_add(1);
         if let Some(state) = self.peers.get_mut(peer) {
-            state.answering = Some(Answering { transcript, proven: BTreeMap::new() });
+            state.vain = state.vain.saturating_add(1);
         }
-        Response::Hello(Bytes(nonce))
     }
 
-    fn answer_tags(&mut self, peer: &PeerName) -> Response {
-        let Some(transcript) = self.answering(peer) else {
-            return refused("unknown");
-        };
-        // The same number of tags to everybody, whatever we share.
-        Response::Tags(self.tags(&transcript, Speaker::Answerer))
+    /// The community that a peer may ask about under this tag: it has proven a role, and a device,
+    /// that it still has.
+    pub(super) fn served(&self, peer: &PeerName, tag: &CommunityTag) -> Option<(CommunityId, Proven)> {
+        let (community, proven) = self.peers.get(peer)?.proven_by(tag)?;
+        self.is_current(peer, community, proven.person, proven.device).then_some((community, proven))
     }
 
-    /// Checks a peer's proof and answers with ours. Where we have not proven ourselves to the peer
-    /// in this community, we do so at once: it may have become a member since we last asked.
-    fn answer_proof(&mut self, peer: &PeerName, tag: CommunityTag, sealed: &[u8]) -> (Response, Option<Effect>) {
-        let unknown = (refused("unknown"), None);
-        let Some(transcript) = self.answering(peer) else { return unknown };
-        let found = self.communities.values().find_map(|standing| {
-            let key =
-                standing.recent_keys().into_iter().find(|key| same_tag(&transcript.tag(key, Speaker::Asker), &tag))?;
-            let proof = Proof::open(sealed, &transcript, standing.id(), key, Speaker::Asker).ok()?;
-            is_current(standing, &proof).then(|| (standing.id(), key.clone(), proof.person))
-        });
-        let Some((community, key, person)) = found else { return unknown };
-        let own = Proof::seal(&transcript, community, &key, Speaker::Answerer, self.me.person(), &self.me.device);
-        let (Ok(own), Some(state)) = (Blob::new(own), self.peers.get_mut(peer)) else { return unknown };
-        if let Some(answering) = &mut state.answering {
-            answering.proven.insert(tag, (community, person));
-        }
-        // Shared: our own proof has been taken, or is on its way.
-        let proving = state.asking.as_ref().is_some_and(|asking| asking.shared.contains_key(&community));
-        let hello = if proving { None } else { self.hello(peer) };
-        (Response::Prove(own), hello)
-    }
-
-    fn address_lists(&self, standing: &Standing) -> Vec<Blob<{ limits::ADDRESS_LIST_BYTES }>> {
-        let own = self.listening.iter().map(|list| list.list.clone());
-        let others = standing.book.values().map(|list| list.list.clone());
-        own.chain(others).take(limits::ADDRESS_LISTS).collect()
-    }
-
-    pub(super) fn addresses_asked(
-        &mut self,
-        peer: &PeerName,
-        token: u64,
-        tag: CommunityTag,
-        lists: Vec<AddressList>,
-    ) -> Vec<Effect> {
-        let Some(community) = self.served(peer, &tag) else {
-            return vec![Effect::Respond { token, response: refused("unknown") }];
-        };
-        let answer = self.standing(community).map(|s| self.address_lists(s)).unwrap_or_default();
-        let mut effects = self.note_addresses(community, lists);
-        effects.push(Effect::Respond { token, response: Response::Addresses(answer) });
-        effects
-    }
-
-    pub(super) fn addresses_answered(&mut self, peer: &PeerName, id: u64, lists: Vec<AddressList>) -> Vec<Effect> {
-        let question = self.peers.get_mut(peer).and_then(|p| p.questions.remove(&id));
-        let Some(Question::Addresses(community)) = question else { return Vec::new() };
-        let mut effects = self.note_addresses(community, lists);
-        effects.extend(self.redial());
-        effects
-    }
-
-    fn note_addresses(&mut self, community: CommunityId, lists: Vec<AddressList>) -> Vec<Effect> {
-        let own = peer_blob(&self.me.peer);
-        let Some(standing) = self.standing_mut(community) else { return Vec::new() };
+    /// Ends serving whoever is no member any more, and parts with peers that share nothing else.
+    pub(super) fn part_with_removed(&mut self, community: CommunityId) -> Vec<Effect> {
+        let names: Vec<PeerName> = self.peers.keys().cloned().collect();
         let mut effects = Vec::new();
-        for list in lists {
-            let name = list.peer.as_slice().to_vec();
-            let newer = standing.book.get(&name).is_none_or(|known| known.seq < list.seq);
-            // As many addresses as a community can have members on one node's disk.
-            if list.peer != own && newer && standing.book.len() < 1_000 {
-                standing.book.insert(name, list.clone());
-                effects.push(Effect::Keep(Keep::Addresses { community, list }));
+        for name in names {
+            let Some(peer) = self.peers.get(&name) else { continue };
+            let Some(standing) = self.standing(community) else { continue };
+            let answered = peer.answering.iter().flat_map(|a| a.proven.values()).filter(|(of, _)| *of == community);
+            let mut answered = answered.map(|(_, p)| self.is_current(&name, community, p.person, p.device));
+            let mut asked = peer.asking.iter().filter_map(|a| a.proven.get(&community));
+            let stays =
+                answered.all(|current| current) && asked.all(|(who, device)| standing.may_fetch_from(*who, *device));
+            if stays {
+                continue;
+            }
+            let leaving = peer.asking.as_ref().and_then(|a| a.proven.get(&community));
+            let leaving = leaving.is_some_and(|(who, _)| standing.state.has_left(*who));
+            let Some(peer) = self.peers.get_mut(&name) else { continue };
+            if let Some(answering) = &mut peer.answering {
+                answering.proven.retain(|_, (of, _)| *of != community);
+            }
+            if leaving && peer.pulls.contains_key(&community) {
+                // What they wrote before they left is being fetched: this comes again at its end.
+                continue;
+            }
+            if let Some(asking) = &mut peer.asking {
+                asking.proven.remove(&community);
+                asking.shared.remove(&community);
+            }
+            peer.pulls.remove(&community);
+            if peer.proven_in().is_empty() {
+                effects.push(Effect::Disconnect(name));
             }
         }
         effects
     }
-}
-
-/// Whether the proof is of a person with a role now, by a device that speaks for them now.
-fn is_current(standing: &Standing, proof: &Proof) -> bool {
-    standing.state.role(proof.person) > Role::None && standing.state.device(proof.person, proof.device).is_some()
 }
 
 pub(super) fn refused(name: &str) -> Response {

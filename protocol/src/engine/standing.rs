@@ -3,22 +3,41 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    authority::{Grant, Log, Operation, Role, State, evaluate, policy},
+    authority::{Body, Grant, Log, Operation, Role, State, evaluate, policy},
     community::Community,
     epoch::{EpochKey, Scope},
     id::{CommunityId, OpId, PersonId},
+    key::PublicKey,
     ledger::AddressList,
     limits,
+    person::Caps,
     signed::Verified,
+    time::Millis,
     wire::{AnyId, Fingerprint, SetName},
 };
 
 /// Most operations that wait for their parents. A log that arrives in any order needs many; a
 /// peer that invents parents fills them no further.
 const ORPHANS: usize = limits::LOG_OPERATIONS;
-/// Epoch keys that are shown in a handshake and listened under: the newest and those that a node
-/// may still be on that has missed a change.
-const RECENT_KEYS: usize = 4;
+/// Epoch keys of a community that are shown in a handshake (7.2).
+const TAG_KEYS: usize = 4;
+/// Epoch keys of a scope whose topics are listened on (7.5).
+const LISTENING_KEYS: usize = 2;
+
+/// The role from which on somebody is in a scope (E1).
+pub(super) fn floor(scope: Scope) -> Role {
+    match scope {
+        Scope::All => Role::Peripheral,
+        Scope::Inner => Role::Member,
+    }
+}
+
+struct KeyHeld<'a> {
+    id: OpId,
+    key: &'a EpochKey,
+    lamport: u32,
+    adequate: bool,
+}
 
 /// One community of this node.
 #[derive(Debug, Clone)]
@@ -31,15 +50,24 @@ pub struct Standing {
     pub(super) sets: BTreeMap<SetName, Fingerprint>,
     pub(super) orphans: BTreeMap<OpId, Verified<Operation>>,
     pub(super) book: BTreeMap<Vec<u8>, AddressList>,
+    /// Peers that have proven themselves here, with whom they are.
+    pub(super) met: BTreeMap<Vec<u8>, (PersonId, PublicKey)>,
     /// Topics that are listened on.
     pub(super) topics: BTreeSet<String>,
     /// When the last comparison with a member was complete.
     pub synced: Option<crate::time::Millis>,
+    /// Whether this node's person had a role when its log was last followed.
+    pub(super) was_in: bool,
+    /// What the log said of each person when their items were last judged.
+    judged: BTreeMap<PersonId, Vec<usize>>,
     own: bool,
+    me: PersonId,
+    device: PublicKey,
 }
 
 impl Standing {
-    pub(super) fn new(community: Community, me: PersonId) -> Standing {
+    pub(super) fn new(community: Community, me: (PersonId, PublicKey)) -> Standing {
+        let (me, device) = me;
         // Nobody else can found a community in my name, so nobody's `mine` passes for my own.
         let own = community.genesis.name.as_str() == own_space_name()
             && matches!(&*community.founders, [only] if only.id == me);
@@ -52,9 +80,14 @@ impl Standing {
             sets: BTreeMap::new(),
             orphans: BTreeMap::new(),
             book: BTreeMap::new(),
+            met: BTreeMap::new(),
             topics: BTreeSet::new(),
             synced: None,
+            was_in: false,
+            judged: BTreeMap::new(),
             own,
+            me,
+            device,
         }
     }
 
@@ -76,40 +109,179 @@ impl Standing {
         self.own
     }
 
+    /// Whether nobody else reads here: the own space of a person who has this device only.
+    pub(super) fn is_private(&self) -> bool {
+        let devices = self.state.members.get(&self.me).map(|member| member.devices.as_slice()).unwrap_or_default();
+        self.own && devices.iter().all(|cert| cert.caps == Caps::NONE || cert.device == self.device)
+    }
+
+    /// Those of whom the log says something else than when this was asked last, as far as it decides
+    /// which of their items stand.
+    pub(super) fn judged_anew(&mut self) -> Vec<PersonId> {
+        let mut now = BTreeMap::new();
+        for person in self.state.judged() {
+            now.insert(person, self.state.judged_by(person));
+        }
+        let before = std::mem::replace(&mut self.judged, now);
+        let people: BTreeSet<PersonId> = before.keys().chain(self.judged.keys()).copied().collect();
+        people.into_iter().filter(|person| before.get(person) != self.judged.get(person)).collect()
+    }
+
     pub(super) fn evaluate(&mut self) {
         self.state = evaluate(&self.log);
     }
 
-    /// The keys held, newest first, that the log commits to (E3). While the log has not arrived
-    /// yet, whatever was handed over.
-    fn keys_held(&self) -> Vec<(&OpId, &EpochKey)> {
-        let mut epochs: Vec<_> = self.state.epochs.iter().filter(|e| e.scope == Scope::All).collect();
-        epochs.sort_by_key(|e| std::cmp::Reverse((e.adequate, e.lamport, e.id)));
-        if epochs.is_empty() {
-            return self.keys.iter().collect();
-        }
-        epochs
-            .iter()
-            .filter_map(|e| self.keys.get_key_value(&e.id).filter(|(_, key)| key.commit() == e.commit))
-            .collect()
-    }
-
-    /// The key to write under.
-    pub(super) fn key(&self) -> Option<&EpochKey> {
-        self.keys_held().first().map(|(_, key)| *key)
-    }
-
-    /// The newest keys: those that a handshake shows and gossip is listened for under.
+    /// Whether this node's person has a role here now.
     #[must_use]
-    pub fn recent_keys(&self) -> Vec<&EpochKey> {
-        self.keys_held().into_iter().take(RECENT_KEYS).map(|(_, key)| key).collect()
+    pub fn is_in(&self, me: PersonId) -> bool {
+        self.state.role(me) > Role::None
     }
 
-    /// The keys that a newcomer of this role is given (E6).
-    pub(super) fn keys_for(&self, role: Role) -> Vec<(OpId, EpochKey)> {
-        let history = self.state.policy.get(&policy::HISTORY).copied().unwrap_or(1);
-        let most = if role >= Role::Member && history == 1 { 64 } else { 1 };
-        self.keys_held().into_iter().take(most).map(|(id, key)| (*id, key.clone())).collect()
+    /// Whether the log that makes this node's person a member has yet to come. Who was a member
+    /// once, and is none now, waits for nothing.
+    pub(super) fn is_arriving(&self, me: PersonId) -> bool {
+        self.log.is_empty() || !self.state.members.contains_key(&me)
+    }
+
+    /// Whether this node's person has left, and nobody's operation shows yet that others know: they
+    /// are told for as long as others may be away.
+    pub(super) fn has_untold_leave(&self, now: Millis) -> bool {
+        let left = self
+            .log
+            .operations()
+            .filter(|place| matches!(place.operation.body, Body::Leave) && place.operation.author == self.me);
+        let told = |leave: OpId| {
+            self.log.operations().any(|place| place.operation.author != self.me && self.log.is_before(leave, place.id))
+        };
+        let newest = left.max_by_key(|place| place.operation.lamport);
+        !self.is_in(self.me)
+            && newest.is_some_and(|leave| now.since(leave.operation.ts) < limits::LEAVE_TOLD_MS && !told(leave.id))
+    }
+
+    /// The keys that this node shows in a handshake, where it has something to say here.
+    pub(super) fn hello_keys(&self, now: Millis) -> Vec<&EpochKey> {
+        if self.is_private() {
+            Vec::new()
+        } else if self.is_in(self.me) || self.is_arriving(self.me) {
+            self.tag_keys()
+        } else if self.has_untold_leave(now) {
+            // Those of before: by our own log none is adequate any more.
+            self.keys_held(Scope::All).into_iter().take(TAG_KEYS).map(|held| held.key).collect()
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The keys by which this node knows others again: those that it shows; and, for somebody whose
+    /// log has yet to come, all that were handed over with one that has yet to come.
+    /// Nothing tells which of these is current, and there may be more than it can show.
+    pub(super) fn known_keys(&self, now: Millis) -> Vec<&EpochKey> {
+        let mut keys = self.hello_keys(now);
+        if self.is_arriving(self.me) {
+            keys.extend(self.keys.iter().filter(|(id, _)| !self.log.contains(**id)).map(|(_, key)| key));
+        }
+        keys
+    }
+
+    /// Whether the log may be fetched from somebody who has shown a key of this community: a
+    /// newcomer, or a new device, of whom our log has not heard yet, may. What comes proves itself.
+    pub(super) fn may_fetch_from(&self, person: PersonId, device: PublicKey) -> bool {
+        let known = self.state.members.get(&person);
+        known.is_none_or(|member| member.role > Role::None) && !self.state.revoked(person).contains(&device)
+    }
+
+    /// The keys held of a scope: those of adequate epochs first, the newest first among each (E3).
+    /// A key of an epoch that has not come yet was handed over together with a log to fetch: it is
+    /// the newest that there is, for somebody whose log has yet to come. For others it
+    /// counts once its epoch is there: until then nothing says who is to have it, or who made it.
+    fn keys_held(&self, scope: Scope) -> Vec<KeyHeld<'_>> {
+        let known = |id: &OpId| self.state.epochs.iter().find(|epoch| epoch.id == *id);
+        let mut held: Vec<KeyHeld<'_>> = self
+            .keys
+            .iter()
+            .filter_map(|(id, key)| match known(id) {
+                Some(epoch) if epoch.scope == scope && epoch.commit == key.commit() => {
+                    Some(KeyHeld { id: *id, key, lamport: epoch.lamport, adequate: epoch.adequate })
+                }
+                None if scope == Scope::All && !self.log.contains(*id) && self.is_arriving(self.me) => {
+                    Some(KeyHeld { id: *id, key, lamport: u32::MAX, adequate: true })
+                }
+                _ => None,
+            })
+            .collect();
+        held.sort_by_key(|held| std::cmp::Reverse((held.adequate, held.lamport, held.id)));
+        held
+    }
+
+    /// The key to write under: of the adequate epochs whose key is held, the one with the highest
+    /// (lamport, id) (E3).
+    pub(super) fn writing_key(&self, scope: Scope) -> Option<&EpochKey> {
+        self.keys_held(scope).into_iter().find(|held| held.adequate).map(|held| held.key)
+    }
+
+    /// The newest key held, adequate or not: what others may still be on.
+    pub(super) fn newest_key(&self, scope: Scope) -> Option<&EpochKey> {
+        self.keys_held(scope).into_iter().next().map(|held| held.key)
+    }
+
+    /// The keys that a handshake shows (7.2): of adequate epochs only, so that who was removed
+    /// recognises nothing.
+    #[must_use]
+    pub fn tag_keys(&self) -> Vec<&EpochKey> {
+        let adequate = self.keys_held(Scope::All).into_iter().filter(|held| held.adequate);
+        adequate.take(TAG_KEYS).map(|held| held.key).collect()
+    }
+
+    /// The keys under which gossip is listened for (7.5): the one to write under, and the one
+    /// before it, which those are still on who have not heard of the change.
+    #[must_use]
+    pub fn listening_keys(&self) -> Vec<&EpochKey> {
+        let of = |scope| self.keys_held(scope).into_iter().take(LISTENING_KEYS).map(|held| held.key);
+        of(Scope::All).chain(of(Scope::Inner)).collect()
+    }
+
+    /// Whether there is an epoch made in knowledge of everything that lowers a role, whoever holds
+    /// its key.
+    pub(super) fn has_adequate_epoch(&self, scope: Scope) -> bool {
+        self.state.epochs.iter().any(|epoch| epoch.scope == scope && epoch.adequate)
+    }
+
+    /// The adequate epochs of whose scope the person is, and whose key is not held.
+    pub(super) fn missing_keys(&self, me: PersonId) -> Vec<OpId> {
+        let role = self.state.role(me);
+        let mut missing: Vec<_> = self
+            .state
+            .epochs
+            .iter()
+            .filter(|epoch| epoch.adequate && role >= floor(epoch.scope))
+            .filter(|epoch| self.keys.get(&epoch.id).is_none_or(|key| key.commit() != epoch.commit))
+            .collect();
+        missing.sort_by_key(|epoch| std::cmp::Reverse((epoch.lamport, epoch.id)));
+        missing.into_iter().take(limits::KEYS_HANDED_OVER).map(|epoch| epoch.id).collect()
+    }
+
+    /// The keys that a person is given, newest first (E5, E6): of the scopes that their role has; all
+    /// of them, where the policy keeps history for members, else from the epoch on that was current
+    /// when they came.
+    pub(super) fn keys_for(&self, person: PersonId) -> Vec<(OpId, EpochKey)> {
+        let role = self.state.role(person);
+        let history = self.state.policy.get(&policy::HISTORY).copied().unwrap_or(1) == 1;
+        let came = match self.state.came_by(person) {
+            Some(Grant::Op(id)) if role < Role::Member || !history => Some(id),
+            _ => None,
+        };
+        let mut given = Vec::new();
+        for scope in [Scope::All, Scope::Inner].into_iter().filter(|scope| role >= floor(*scope)) {
+            let held = self.keys_held(scope);
+            let before = |held: &KeyHeld<'_>| came.is_some_and(|came| self.log.is_before(held.id, came));
+            let current = held.iter().filter(|held| before(held)).max_by_key(|held| (held.lamport, held.id));
+            let current = current.map(|held| held.id);
+            let allowed = held.iter().filter(|held| !before(held) || Some(held.id) == current);
+            // Of an epoch that has not come nobody can tell whether it knows that somebody is out.
+            let allowed = allowed.filter(|held| self.log.contains(held.id));
+            given.extend(allowed.map(|held| (held.id, held.key.clone())));
+        }
+        given
     }
 
     /// Up to four heads that an item names as what its author knew, the author's grant among
@@ -131,6 +303,39 @@ impl Standing {
 
     pub(super) fn fingerprint(&self, set: SetName) -> Fingerprint {
         self.sets.get(&set).copied().unwrap_or_default()
+    }
+
+    /// The scopes that epochs are kept for: all, and the inner one once somebody has opened it.
+    pub(super) fn scopes_in_use(&self) -> Vec<Scope> {
+        let inner = self.state.epochs.iter().any(|epoch| epoch.scope == Scope::Inner);
+        [Scope::All, Scope::Inner].into_iter().filter(|scope| *scope == Scope::All || inner).collect()
+    }
+
+    /// By whose invite somebody came.
+    pub(super) fn invited_by(&self, person: PersonId) -> Option<PersonId> {
+        let admitted = self.state.invites.values().find(|invite| invite.admitted.contains(&person));
+        Some(admitted?.cert.as_ref()?.inviter)
+    }
+
+    /// How many newcomers somebody has confirmed on a day.
+    pub(super) fn confirmed_on(&self, who: PersonId, day: u64) -> usize {
+        let vouches = |operation: &Operation| {
+            operation.author == who
+                && operation.ts.day() == day
+                && matches!(&operation.body, Body::Rule(rule) if rule.vouch)
+        };
+        self.log.operations().filter(|place| vouches(&place.operation)).count()
+    }
+
+    /// The parents of an operation that is signed now.
+    pub(super) fn parents(&self) -> Vec<OpId> {
+        let mut parents = self.log.heads();
+        parents.truncate(limits::PARENTS);
+        parents
+    }
+
+    pub(super) fn count_out(&mut self, set: SetName, id: &AnyId) {
+        self.sets.entry(set).or_default().remove(id);
     }
 
     pub(super) fn count_in(&mut self, set: SetName, id: &AnyId) {

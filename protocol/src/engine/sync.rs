@@ -174,6 +174,10 @@ impl Engine {
                     pull.set = set;
                     pull.after = None;
                     pull.listed = false;
+                    // The log is whole now: what keys it names is known.
+                    let mut effects: Vec<Effect> = self.ask_peer_for_keys(peer, community).into_iter().collect();
+                    effects.extend(self.next_question_of_pull(peer, community));
+                    return effects;
                 }
                 None => {
                     let again = pull.again;
@@ -187,6 +191,8 @@ impl Engine {
                     if again {
                         effects.extend(self.compare(peer, community));
                     }
+                    // Who left while we fetched what they had written.
+                    effects.extend(self.part_with_removed(community));
                     return effects;
                 }
             }
@@ -298,7 +304,7 @@ impl Engine {
         Ok(Response::Fetch(set, things))
     }
 
-    fn plain_carry<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Option<Carry>, L::Error> {
+    pub(super) fn plain_carry<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Option<Carry>, L::Error> {
         let Some(item) = super::author::item(ledger, id)? else { return Ok(None) };
         let body = ledger.body(item.header.body_hash)?;
         Ok(Some(Carry::plain(item.signed, body)))

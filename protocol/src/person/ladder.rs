@@ -100,19 +100,27 @@ impl Ladder {
         Verified::seal(cert, &[&self.key(index)])
     }
 
-    /// The record of a person with one device, and the recovery certificate (D6b).
-    ///
-    /// # Panics
-    /// Never: one reveal and two certificates are within the bounds.
+    /// The record of a person with one device, and the recovery certificate (D6b), under the lowest rung.
     #[must_use]
     pub fn record(&self, device: PublicKey, kem: Bytes<32>, ts: Millis) -> PersonRecord {
-        let reveal = Reveal::seal(self.person(), 0, &self.key(0));
+        self.record_at(0, device, kem, ts)
+    }
+
+    /// The same under a higher rung: every rung up to `rung` is revealed, each by its own key (D1), and the highest
+    /// certifies.
+    ///
+    /// # Panics
+    /// When the ladder has no such rung: there are [`limits::LADDER`], counted from 0.
+    #[must_use]
+    pub fn record_at(&self, rung: u8, device: PublicKey, kem: Bytes<32>, ts: Millis) -> PersonRecord {
+        let person = self.person();
+        let reveals = (0..=rung).map(|index| Reveal::seal(person, index, &self.key(index)).signed).collect();
         let recovery =
-            self.certify(0, self.recovery_device().public(), self.recovery_sealing().public(), Caps::NONE, ts);
-        let device = self.certify(0, device, kem, Caps::ALL, ts);
+            self.certify(rung, self.recovery_device().public(), self.recovery_sealing().public(), Caps::NONE, ts);
+        let device = self.certify(rung, device, kem, Caps::ALL, ts);
         PersonRecord {
             inception: self.inception(),
-            reveals: List::new(vec![reveal.signed]).expect("one of eight"),
+            reveals: List::new(reveals).expect("the rung is one of the ladder's eight"),
             devices: List::new(vec![device.signed, recovery.signed]).expect("two of sixteen"),
         }
     }
@@ -147,6 +155,23 @@ mod tests {
         assert_eq!(restored.person(), ladder.person());
         assert_eq!(ladder.words().split(' ').count(), 24);
         assert_eq!(Ladder::from_words("abandon abandon").unwrap_err(), BadWords);
+    }
+
+    #[test]
+    fn a_record_of_any_rung_reveals_all_up_to_it_and_certifies_under_the_highest() {
+        let ladder = Ladder::new([9; 32]);
+        let device = SecretKey::new(&[1; 32]).public();
+        let at = |rung| ladder.record_at(rung, device, Bytes([2; 32]), Millis(5));
+        assert_eq!(at(0), ladder.record(device, Bytes([2; 32]), Millis(5)));
+        for rung in 0..8 {
+            let record = at(rung);
+            let person = record.check().unwrap();
+            assert_eq!((person.id, person.index, person.key), (ladder.person(), rung, ladder.key(rung).public()));
+            assert_eq!(record.reveals.len(), usize::from(rung) + 1);
+            assert!(person.devices.iter().all(|cert| cert.index == rung));
+            assert_eq!(person.device(device).map(|cert| cert.caps), Some(Caps::ALL));
+            assert!(record.to_bytes().len() <= limits::PERSON_BYTES, "{}", record.to_bytes().len());
+        }
     }
 
     #[test]

@@ -5,19 +5,22 @@
 
 use hearth_protocol::{
     authority::Operation,
+    bytes::List,
     community::Community,
     encoding::{Malformed, decode, encode, scan},
     epoch::EpochBlob,
-    hello::{JoinRequest, Proof},
+    hello::{Handover, JoinRequest, PairRequest, Paired, Preview, PreviewRequest, Proof, RestoreRequest},
     id::{Context, hash},
     invite::{CheckedJoin, InviteCert, InviteKey, Join},
     item::{Body, Kind, SignedItem},
     limits,
     link::{Carry, Envelope, ProofBundle},
+    pairing::PairingCode,
     person::{DeviceCert, Inception, PersonRecord, Reveal},
     signed::{Payload, Signed, Unsound, Verified},
     wire::{Admission, Gossip, Request, Response},
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 /// What a decoder accepted.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,11 +66,17 @@ pub(crate) fn read(decoder: &str, bytes: &[u8]) -> Result<Read, Refusal> {
         "epoch_blob" => decode::<EpochBlob>(bytes, limits::EPOCH_BLOB_BYTES)
             .map(|blob| Read { bytes: encode(&blob), id: Some(hash(Context::EPOCH_BLOB, &encode(&blob))) })
             .map_err(malformed),
-        "proof" => decode::<Proof>(bytes, 256).map(|proof| same(encode(&proof))).map_err(malformed),
-        "join_request" => decode::<JoinRequest>(bytes, 16 * 1024).map(|join| same(encode(&join))).map_err(malformed),
-        "admission" => {
-            decode::<Admission>(bytes, 64 * 1024).map(|admission| same(encode(&admission))).map_err(malformed)
-        }
+        "proof" => plain::<Proof>(bytes, 256),
+        "join_request" => plain::<JoinRequest>(bytes, 16 * 1024),
+        "preview_request" => plain::<PreviewRequest>(bytes, 2048),
+        "preview" => plain::<Preview>(bytes, limits::PREVIEW_BYTES),
+        "pairing_code" => pairing_code(bytes),
+        "pair_request" => plain::<PairRequest>(bytes, 512),
+        "paired" => plain::<Paired>(bytes, 64 * 1024),
+        "restore_request" => plain::<RestoreRequest>(bytes, limits::PERSON_BYTES + 512),
+        "handover" => plain::<Handover>(bytes, 64 * 1024),
+        "handovers" => plain::<List<Handover, 0, { limits::COMMUNITIES }>>(bytes, limits::HANDOVERS_BYTES),
+        "admission" => plain::<Admission>(bytes, 64 * 1024),
         "request" => Request::from_bytes(bytes).map(|frame| same(frame.to_bytes())).map_err(malformed),
         "response" => Response::from_bytes(bytes).map(|frame| same(frame.to_bytes())).map_err(malformed),
         "gossip" => Gossip::from_bytes(bytes).map(|frame| same(frame.to_bytes())).map_err(malformed),
@@ -76,6 +85,11 @@ pub(crate) fn read(decoder: &str, bytes: &[u8]) -> Result<Read, Refusal> {
             None => panic!("there is no decoder `{decoder}`"),
         },
     }
+}
+
+/// What travels sealed and has no signature around it: its form alone.
+fn plain<T: Serialize + DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<Read, Refusal> {
+    decode::<T>(bytes, limit).map(|value| Read { bytes: encode(&value), id: None }).map_err(malformed)
 }
 
 /// A signature and its key take this many bytes at most, with their heads.
@@ -133,6 +147,12 @@ fn invite_key(text: &[u8]) -> Result<Read, Refusal> {
     let text = str::from_utf8(text).map_err(|_| "not_an_invite_key".to_owned())?;
     let key = InviteKey::from_text(text).map_err(|why| why.name().to_owned())?;
     Ok(Read { bytes: key.to_text().into_bytes(), id: Some(key.cert.id()) })
+}
+
+fn pairing_code(text: &[u8]) -> Result<Read, Refusal> {
+    let text = str::from_utf8(text).map_err(|_| "not_a_pairing_code".to_owned())?;
+    let code = PairingCode::from_text(text).map_err(|why| why.name().to_owned())?;
+    Ok(Read { bytes: code.to_text().into_bytes(), id: None })
 }
 
 fn carry(bytes: &[u8]) -> Result<Read, Refusal> {

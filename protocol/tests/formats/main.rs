@@ -3,6 +3,7 @@
 //!
 //! One program of many modules, since linking is what costs.
 
+mod asks;
 mod cast;
 mod cbor;
 mod corpora;
@@ -12,6 +13,7 @@ mod grammar;
 mod items;
 mod mutations;
 mod pages;
+mod properties;
 mod relay;
 mod story;
 mod vectors;

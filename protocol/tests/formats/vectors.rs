@@ -14,10 +14,14 @@ mod items;
 pub(crate) mod json;
 mod links;
 mod operations;
+mod pairing;
 mod read_back;
 mod signatures;
+mod wire;
 
 use std::{env, fs, path::PathBuf};
+
+use hearth_protocol::id::Context;
 
 use crate::decoders;
 use json::{Json, hex, object};
@@ -79,6 +83,8 @@ fn files() -> Vec<File> {
         invites::file(),
         epochs::file(),
         handshake::file(),
+        pairing::file(),
+        wire::file(),
         links::file(),
     ]
 }
@@ -116,14 +122,27 @@ pub(crate) fn transcript() -> hearth_protocol::hello::Transcript {
     handshake::transcript()
 }
 
+/// Contexts whose signatures travel.
+pub(crate) use signatures::SIGNING;
+
+/// The bytes of its transcript.
+pub(crate) fn transcript_bytes() -> [u8; 32] {
+    handshake::transcript_bytes()
+}
+
 /// What a proof over that connection signs.
 pub(crate) fn proved_bytes(direction: u8) -> Vec<u8> {
     handshake::proved(&handshake::transcript_bytes(), direction)
 }
 
-/// The bytes inside a pasted invite key.
-pub(crate) fn inside(text: &str) -> Vec<u8> {
-    invites::inside(text)
+/// The bytes inside a pasted text that begins so.
+pub(crate) fn inside(prefix: &str, text: &str) -> Vec<u8> {
+    invites::inside(prefix, text)
+}
+
+/// A text with a right check around any bytes.
+pub(crate) fn pasted(prefix: &str, check: Context, bytes: &[u8]) -> String {
+    invites::pasted(prefix, check, bytes)
 }
 
 /// Every case of one list of all files: decoder, name, bytes, and the whole case.

@@ -154,7 +154,7 @@ async fn a_text_at_the_limit_is_kept_however_its_json_is_written() {
 }
 
 /// Every path with a way to ask it.
-const ROUTES: [(&str, &str); 33] = [
+const ROUTES: [(&str, &str); 39] = [
     ("GET", "/identity?nonce=0000000000000000000000000000000000000000000000000000000000000000"),
     ("GET", "/status"),
     ("GET", "/items"),
@@ -174,6 +174,12 @@ const ROUTES: [(&str, &str); 33] = [
     ("POST", "/invites"),
     ("POST", "/invites/inspect"),
     ("POST", "/invites/abcdef/end"),
+    ("POST", "/communities/mine/policy"),
+    ("GET", "/devices"),
+    ("POST", "/devices/pair"),
+    ("POST", "/devices/pair/wait"),
+    ("POST", "/devices/revoke"),
+    ("POST", "/look"),
     ("POST", "/join"),
     ("POST", "/join/cancel"),
     ("POST", "/links"),

@@ -105,7 +105,7 @@ async fn a_key_whose_address_answers_but_knows_no_such_community_is_told_apart()
     let bob = Host::running("bob").await;
     // A key of alice's own making into a community that nobody has.
     let listening = text(&alice.get("/status").await["listen"][0]);
-    let keys = alice.home.keys().unwrap();
+    let keys = alice.home.keys(None).unwrap();
     let address = crate::network::address_to_bytes(&listening).unwrap();
     let hint = Hint(Blob::new(keys.identity.peer.clone()).unwrap(), Blob::new(address).unwrap());
     let now = crate::clock::now();

@@ -2,19 +2,34 @@
 //!
 //! Always true: a verdict stands between what comes in and what is passed on.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 use crate::network::{Dropped, Verdict, limits};
 
-/// Subscribes both and returns once gossip passes from `from` to `to`.
+/// Opens both gates, subscribes both and returns once gossip passes from `from` to `to`.
 async fn share(topic: &str, from: &Node, to: &mut Node) {
+    introduce(from, to);
     for node in [from, &*to] {
         node.order(Order::Subscribe { topic: topic.to_owned() });
     }
+    pass(topic, from, to).await;
+}
+
+/// Opens the gates of two that are connected, as after a handshake.
+pub(super) fn introduce(asker: &Node, answerer: &Node) {
+    answerer.hear(asker.peer());
+    asker.speak(answerer.peer());
+    answerer.speak(asker.peer());
+}
+
+/// Returns once gossip passes from `from` to `to`.
+pub(super) async fn pass(topic: &str, from: &Node, to: &mut Node) {
+    static TRIES: AtomicU64 = AtomicU64::new(0);
     // Nothing reports a subscription, so it is tried until it works.
-    let mut tries: u64 = 0;
     let arrived = async {
         loop {
-            tries += 1;
+            let tries = TRIES.fetch_add(1, Ordering::Relaxed);
             from.order(Order::Publish { topic: topic.to_owned(), data: format!("hello {tries}").into_bytes() });
             let pause = Duration::from_millis(50);
             if let Ok((token, ..)) = timeout(pause, to.gossip()).await {

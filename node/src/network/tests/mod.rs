@@ -5,6 +5,7 @@
 
 mod connections;
 mod exchange;
+mod gate;
 mod gossip;
 mod life;
 mod privacy;
@@ -53,6 +54,14 @@ impl Node {
 
     fn dial(&self, other: &Node) {
         self.order(Order::Dial { peer: Some(other.peer()), addresses: other.listening.clone() });
+    }
+
+    fn hear(&self, peer: Vec<u8>) {
+        self.order(Order::HearGossip { peer });
+    }
+
+    fn speak(&self, peer: Vec<u8>) {
+        self.order(Order::SpeakGossip { peer });
     }
 
     /// The next report that `wanted` makes something of; others are skipped.

@@ -22,13 +22,13 @@ pub enum OpenError {
         known: u32,
     },
     /// The store was written by an older version of the program, and nothing here brings it up to date.
-    #[error("the store at {} has format {found}, older than {known}, the only one read here", path.display())]
+    #[error("the store at {} has format {found}, older than {known}, the oldest read here", path.display())]
     Older {
         /// The folder of the store.
         path: PathBuf,
         /// The format found there.
         found: u32,
-        /// The format that this program reads.
+        /// The oldest format that this program reads.
         known: u32,
     },
     /// The folder cannot be written to, by permission or because its file system is mounted read-only.

@@ -18,8 +18,10 @@ use std::{
 
 use super::OpenError;
 
-/// The format that this program writes, and the only one that it reads.
-pub const FORMAT: u32 = 1;
+/// The format that this program writes. In the one before it rows of secrets were not sealed.
+pub const FORMAT: u32 = 2;
+/// The oldest that it reads; it becomes [`FORMAT`] when it is opened.
+const OLDEST: u32 = 1;
 
 /// Bytes of `format` that are read at most. A decimal number of 32 bits and its line end need eleven.
 const FORMAT_FILE_BYTES: u64 = 64;
@@ -86,10 +88,10 @@ pub(super) fn check_format(layout: &Layout) -> Result<(), OpenError> {
 /// Refuses a format that is not ours.
 pub(super) fn judge_format(layout: &Layout, found: u32) -> Result<(), OpenError> {
     let path = layout.folder.clone();
-    match found.cmp(&FORMAT) {
-        std::cmp::Ordering::Less => Err(OpenError::Older { path, found, known: FORMAT }),
-        std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(OpenError::Newer { path, found, known: FORMAT }),
+    match found {
+        ..OLDEST => Err(OpenError::Older { path, found, known: OLDEST }),
+        OLDEST..=FORMAT => Ok(()),
+        _ => Err(OpenError::Newer { path, found, known: FORMAT }),
     }
 }
 
@@ -104,6 +106,12 @@ pub(super) fn make_format(layout: &Layout) -> io::Result<()> {
     if layout.format().try_exists()? {
         return Ok(());
     }
+    write_format(layout)
+}
+
+/// Writes the format of this program over that of the one before, durably, before anything is written that the
+/// other would not understand.
+pub(super) fn write_format(layout: &Layout) -> io::Result<()> {
     let fresh = layout.folder.join("format.new");
     let mut file = private(OpenOptions::new().create(true).truncate(true)).open(&fresh)?;
     writeln!(file, "{FORMAT}")?;

@@ -221,7 +221,14 @@ fn check(shared: &Shared, log: &File, acknowledged: Option<u64>, on_loss: OnLoss
         return Err(OpenError::Lost { path, acknowledged, found: commits });
     }
     match number(shared, VERSION_KEY).map_err(failed)? {
-        Some(version) => files::judge_format(&shared.layout, u32::try_from(version).unwrap_or(u32::MAX))?,
+        Some(version) => {
+            files::judge_format(&shared.layout, u32::try_from(version).unwrap_or(u32::MAX))?;
+            if version < u64::from(FORMAT) {
+                files::write_format(&shared.layout)
+                    .map_err(|error| OpenError::from_io(&shared.layout.format(), error))?;
+                write_version(shared, log).map_err(failed)?;
+            }
+        }
         None => begin(shared, log).map_err(failed)?,
     }
     if acknowledged != Some(commits) {
@@ -237,6 +244,10 @@ fn begin(shared: &Shared, log: &File) -> Result<(), Failure> {
     if first.is_some() {
         return Err(Failure::Damaged("the version of its format is missing".to_owned()));
     }
+    write_version(shared, log)
+}
+
+fn write_version(shared: &Shared, log: &File) -> Result<(), Failure> {
     let mut changes = sled::Batch::default();
     changes.insert(VERSION_KEY, &u64::from(FORMAT).to_be_bytes());
     writer::apply(shared, log, changes)

@@ -6,6 +6,7 @@
 use std::{cmp::Ordering, fmt, iter::Peekable, ops::Bound};
 
 use super::{Batch, Direction, KeyRange, Pair, ReadError, Reader, Scan, range};
+use crate::store::seal::RowSeal;
 
 /// A batch over the store: what is put and deleted here hides what lies below.
 #[derive(Debug)]
@@ -19,6 +20,11 @@ impl<'a> Overlay<'a> {
     #[must_use]
     pub fn new(reader: &'a Reader) -> Self {
         Self { reader, batch: Batch::new() }
+    }
+
+    /// What seals and opens the values that are secrets: the reader's.
+    pub(in crate::store) fn seal(&self) -> Option<&'a RowSeal> {
+        self.reader.seal()
     }
 
     /// The value that `key` will have.

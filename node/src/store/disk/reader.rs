@@ -2,7 +2,8 @@
 //!
 //! A reader sees a commit as soon as it is applied, a moment before the disk has it and the writer answers; each key is
 //! seen as one commit left it, but a scan is no snapshot: commits made meanwhile may show in the part that is still
-//! ahead. It leaves reading through undecided changes to `overlay`.
+//! ahead. It leaves reading through undecided changes to `overlay`. It carries what opens sealed values for whoever knows
+//! which they are, and looks into none itself.
 
 use std::{fmt, ops::Bound, sync::Arc};
 
@@ -14,17 +15,29 @@ use super::{
     shape::{self, Stored},
     shared::{self, Shared},
 };
+use crate::store::seal::RowSeal;
 
 /// Reads the store. Clones are cheap and share everything; the files stay open until the last one and the writer are
 /// gone.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub(super) shared: Arc<Shared>,
+    seal: Option<Arc<RowSeal>>,
 }
 
 impl Reader {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, seal: None }
+    }
+
+    /// The same, with what seals and opens the values that are secrets.
+    pub(in crate::store) fn with_seal(self, seal: Arc<RowSeal>) -> Self {
+        Self { seal: Some(seal), ..self }
+    }
+
+    /// What seals and opens the values that are secrets.
+    pub(in crate::store) fn seal(&self) -> Option<&RowSeal> {
+        self.seal.as_deref()
     }
 
     /// The value of `key`.

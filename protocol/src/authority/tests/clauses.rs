@@ -105,6 +105,33 @@ fn an_invite_is_ended_by_its_inviter_or_a_steward() {
 }
 
 #[test]
+fn whoever_is_a_steward_no_more_keeps_no_say_in_the_invites_of_others_that_they_ended() {
+    // B11, P3: with the grant lowered to core, bob may end bob's own invites still, and take that
+    // back by revoking the device; what he ended as a steward, he ended as a steward.
+    let mut g = garden();
+    let (alices, bobs) = (alice().invite(g.scene.log.id(), FIRST, 3, 1), bob().invite(g.scene.log.id(), g.bob, 3, 2));
+    for invite in [&alices, &bobs] {
+        g.scene.add(g.scene.pen(bob(), g.bob).end_invite(invite));
+    }
+    g.scene.add(g.scene.pen(dave(), g.dave).admit(&alices, eve()));
+    g.scene.add(g.scene.pen(dave(), g.dave).admit(&bobs, ferry()));
+    g.scene.add(g.scene.pen(alice(), FIRST).rule(bob(), Role::Core));
+    let roles = |scene: &Scene| [eve(), ferry()].map(|actor| scene.role(actor));
+    assert_eq!(roles(&g.scene), [Role::None, Role::None]);
+    let genesis = g.scene.genesis();
+    g.scene.add(g.scene.pen(bob(), g.bob).on(&g.heads).keys(0, |keys| {
+        keys.revoked = List::new(vec![bob().device.public()]).unwrap();
+        keys.cut = Some(List::new(vec![genesis]).unwrap());
+    }));
+    // Bob's own invite is signed by that device too.
+    assert_eq!(roles(&g.scene), [Role::None, Role::None]);
+    assert_eq!(
+        [alices, bobs].map(|invite| g.scene.state().invites[&CertId::from(invite.cert.id())].ended),
+        [true, false]
+    );
+}
+
+#[test]
 fn uses_are_counted_in_the_past_by_person_and_void_ones_too() {
     // B10 (4)
     let mut g = garden();

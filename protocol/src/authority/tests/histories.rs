@@ -9,12 +9,13 @@ use std::{
     sync::{Arc, Mutex, OnceLock},
 };
 
-use super::oracle::{Act, Cert, Op, Oracle, Step, Under, Who, subjects};
+use super::oracle::{Act, Cert, Device, Op, Oracle, Step, Under, Who, subjects};
 use crate::{
-    authority::{Body, Grant, Log, Operation, OperationRefusal, Role, Rule, State, Subject, evaluate},
+    authority::{Body, Grant, Keys, Log, Operation, OperationRefusal, Role, Rule, State, Subject, evaluate},
     bytes::List,
     id::{CommunityId, OpId},
     invite::InviteKey,
+    person::Caps,
     signed::{Signed, Verified},
     testing::{Actor, Dice, NOW, Pen, community, found, root, rule_on},
 };
@@ -22,11 +23,24 @@ use crate::{
 /// People whom a history makes up are counted from here.
 const FRESH: Who = 10;
 
-/// Making keys takes longer than anything else here, so people are shared by all histories.
+/// Devices that somebody may have in a history.
+const DEVICES: Device = 3;
+/// Of so many operations that are proposed, [`History::keys`] are Keys.
+const KEYS_OF: usize = 24;
+
+/// Somebody at their first device.
 pub(super) fn actor(who: Who) -> Arc<Actor> {
-    static CROWD: OnceLock<Mutex<BTreeMap<Who, Arc<Actor>>>> = OnceLock::new();
+    actor_at(who, 0)
+}
+
+type Crowd = BTreeMap<(Who, Device), Arc<Actor>>;
+
+/// Making keys takes longer than anything else here, so people are shared by all histories.
+pub(super) fn actor_at(who: Who, device: Device) -> Arc<Actor> {
+    static CROWD: OnceLock<Mutex<Crowd>> = OnceLock::new();
     let mut crowd = CROWD.get_or_init(Mutex::default).lock().unwrap();
-    Arc::clone(crowd.entry(who).or_insert_with(|| Arc::new(Actor::numbered(who))))
+    let made = || Arc::new(if device == 0 { Actor::numbered(who) } else { Actor::numbered(who).at_device(device) });
+    Arc::clone(crowd.entry((who, device)).or_insert_with(made))
 }
 
 fn knock(who: Who, community: CommunityId) -> Signed {
@@ -42,9 +56,9 @@ pub(super) struct History {
     pub(super) log: Log,
     pub(super) steps: Vec<Step>,
     pub(super) ids: Vec<OpId>,
-    /// Who joined where.
-    joins: Vec<(Op, Who)>,
     pub(super) fresh: Who,
+    /// How often people say something of their keys.
+    pub(super) keys: usize,
     invites: BTreeMap<Cert, Arc<InviteKey>>,
 }
 
@@ -62,16 +76,22 @@ impl History {
         };
         let threshold = u32::from(community.genesis.threshold);
         let log = Log::new(community);
-        let genesis = Step { author: None, auth: Under::Root, parents: Vec::new(), act: Act::Genesis };
-        let joins = (0..founders).map(|founder| (0, founder)).collect();
+        let (parents, signers) = (Vec::new(), Vec::new());
+        let genesis = Step { author: None, auth: Under::Root, signers, parents, act: Act::Genesis };
         let ids = vec![OpId::from(log.id())];
-        History { founders, threshold, log, steps: vec![genesis], ids, joins, fresh: FRESH, invites: BTreeMap::new() }
+        let (steps, invites) = (vec![genesis], BTreeMap::new());
+        History { founders, threshold, log, steps, ids, fresh: FRESH, keys: 1, invites }
     }
 
     /// Three partitions that hear of each other now and then; a fifth of all operations on random
     /// old parents; most of those that would have no effect left out.
     pub(super) fn random(dice: &mut Dice) -> History {
-        let mut history = History::founded(dice);
+        History::with_keys(dice, 1)
+    }
+
+    /// The same, with so many Keys among its operations.
+    pub(super) fn with_keys(dice: &mut Dice, keys: usize) -> History {
+        let mut history = History { keys, ..History::founded(dice) };
         let size = 30 + dice.below(70);
         let mut views = [BTreeSet::from([0]), BTreeSet::from([0]), BTreeSet::from([0])];
         for _ in 0..20 * size {
@@ -91,7 +111,7 @@ impl History {
             // The oracle says beforehand what is worth signing; a part of the rest is tried all
             // the same: it must be refused, or be of no effect.
             if (dice.chance(1, 6) || history.is_worth(&step))
-                && let Some(op) = history.add(dice, step)
+                && let Some(op) = history.add(step)
             {
                 views[at].extend(history.with_past(op));
             }
@@ -191,6 +211,7 @@ impl History {
             subject = self.fresh;
         }
         let act = match dice.below(10) {
+            _ if dice.chance(self.keys, KEYS_OF) => self.propose_keys(dice, &parents),
             0..=4 => self.propose_rule(dice, subject, &people, &parents),
             5 | 6 => {
                 let cert = self.propose_cert(dice, author?, &people, universe)?;
@@ -207,7 +228,33 @@ impl History {
         parents.dedup();
         dice.shuffle(&mut parents);
         parents.truncate(16);
-        Some(Step { author, auth, parents, act })
+        let signers = match author {
+            Some(author) => vec![(author, self.propose_device(dice, author))],
+            None => self.founders_for(dice, &parents, &act),
+        };
+        Some(Step { author, auth, signers, parents, act })
+    }
+
+    /// Devices certified or lost, on this rung or a higher one, and with any cut.
+    fn propose_keys(&self, dice: &mut Dice, parents: &[Op]) -> Act {
+        let mut some = || (0..DEVICES).filter(|_| dice.chance(1, 3)).collect();
+        let (certified, revoked) = (some(), some());
+        let cut = match dice.below(3) {
+            0 => None,
+            1 => Some(vec![0]),
+            _ => dice.pick(&self.closure(parents)).map(|op| vec![*op]),
+        };
+        Act::Keys { index: [0, 0, 0, 1, 1, 2][dice.below(6)], certified, revoked, cut }
+    }
+
+    /// Mostly one of which the author has said something.
+    fn propose_device(&self, dice: &mut Dice, author: Who) -> Device {
+        let said = self.steps.iter().filter(|step| step.author == Some(author)).flat_map(|step| match &step.act {
+            Act::Keys { certified, .. } => certified.as_slice(),
+            _ => &[],
+        });
+        let known: Vec<Device> = said.copied().chain([0]).collect();
+        if dice.chance(1, 16) { dice.below(usize::from(DEVICES)) as Device } else { *dice.pick(&known).unwrap() }
     }
 
     fn propose_rule(&self, dice: &mut Dice, subject: Who, people: &[Who], parents: &[Op]) -> Act {
@@ -221,25 +268,28 @@ impl History {
         if dice.chance(1, 8) {
             subjects.extend(dice.pick(people));
         }
-        Act::Rule { subjects, role, vouch: dice.chance(1, 5), cut }
+        // Mostly with the join of somebody of whom nothing is known yet.
+        let closure = self.closure(parents);
+        let is_known =
+            subject < self.founders || closure.iter().any(|op| super::oracle::joins(&self.steps[*op], subject));
+        let joins = subjects.len() == 1 && dice.chance(if is_known { 1 } else { 7 }, 8);
+        Act::Rule { subjects, role, vouch: dice.chance(1, 5), cut, joins }
     }
 
     /// One's own invite, or anybody's: they leak.
     fn propose_cert(&self, dice: &mut Dice, author: Who, people: &[Who], universe: &BTreeSet<Op>) -> Option<Cert> {
         let inviter = if dice.chance(1, 2) { author } else { *dice.pick(people)? };
         let auth = *dice.pick(&self.grants_of(Some(inviter), universe))?;
-        Some(Cert { inviter, auth, number: dice.below(4) as u8 })
+        Some(Cert { inviter, device: self.propose_device(dice, inviter), auth, number: dice.below(4) as u8 })
     }
 
     /// Signs a step and offers it to the log.
-    pub(super) fn add(&mut self, dice: &mut Dice, step: Step) -> Option<Op> {
+    pub(super) fn add(&mut self, step: Step) -> Option<Op> {
         let op = self.steps.len();
-        let signers = self.signers(dice, &step);
-        let operation = self.sign(dice, &step, &signers);
+        let operation = self.sign(&step);
         let id = OpId::from(operation.id());
-        let checkable = self.checkable(&step, &signers);
         self.steps.push(step);
-        let expected = checkable && self.oracle().wellformed(op);
+        let expected = self.oracle().wellformed(op);
         let answer = self.log.add(operation, NOW);
         if answer == Ok(false) {
             self.steps.pop();
@@ -251,41 +301,35 @@ impl History {
             return None;
         }
         self.ids.push(id);
-        if let Some(joined) =
-            self.log.get(id).and_then(|place| place.newcomer.as_ref()).map(|newcomer| newcomer.person.id)
-        {
-            let who = subjects(&self.steps[op]).into_iter().find(|who| actor(*who).person() == joined).unwrap();
-            self.joins.push((op, who));
-        }
         Some(op)
     }
 
-    /// Whether those who sign can be checked: they joined in the past; and an act of the root is
-    /// not on its own author.
-    fn checkable(&self, step: &Step, signers: &[Who]) -> bool {
-        let closure = self.log.closure(&self.named(&step.parents));
-        let joined = |who: Who| self.joins.iter().any(|(at, joined)| *joined == who && closure.has(*at));
-        let inviter = match step.act {
-            Act::Admit { cert, .. } => joined(cert.inviter),
-            _ => true,
-        };
-        inviter && step.author.map_or_else(|| !subjects(step).contains(&signers[0]), joined)
+    /// An act of the root, by founders who can sign it.
+    pub(super) fn root(&mut self, dice: &mut Dice, parents: Vec<Op>, act: Act) -> Step {
+        let signers = self.founders_for(dice, &parents, &act);
+        Step { author: None, auth: Under::Root, signers, parents, act }
     }
 
-    fn signers(&self, dice: &mut Dice, step: &Step) -> Vec<Who> {
-        if step.author.is_some() {
-            return Vec::new();
-        }
-        let mut founders: Vec<Who> = (0..self.founders).collect();
+    /// Founders other than those concerned, if that suffices, each with a device that is good as
+    /// far as these parents say.
+    fn founders_for(&mut self, dice: &mut Dice, parents: &[Op], act: &Act) -> Vec<(Who, Device)> {
+        let (parents, act) = (parents.to_vec(), act.clone());
+        let step = Step { author: None, auth: Under::Root, signers: Vec::new(), parents, act };
+        let concerned = subjects(&step);
+        let op = self.steps.len();
+        self.steps.push(step);
+        let oracle = self.oracle();
+        let device = |who: Who| (0..DEVICES).find(|device| oracle.good_in_past(who, *device, op));
+        let mut founders: Vec<(Who, Option<Device>)> = (0..self.founders).map(|who| (who, device(who))).collect();
+        self.steps.pop();
         dice.shuffle(&mut founders);
-        // Somebody other than those concerned, if that suffices.
-        founders.sort_by_key(|founder| subjects(step).contains(founder));
+        founders.sort_by_key(|(who, device)| (concerned.contains(who), device.is_none()));
         founders.truncate(self.threshold as usize);
         founders.sort_unstable();
-        founders
+        founders.into_iter().map(|(who, device)| (who, device.unwrap_or(0))).collect()
     }
 
-    fn under(&self, under: Under) -> Grant {
+    pub(super) fn under(&self, under: Under) -> Grant {
         match under {
             Under::Root => Grant::Root,
             Under::Gen(founder) => Grant::Founder(founder as u8),
@@ -295,7 +339,7 @@ impl History {
 
     fn invite(&mut self, cert: Cert) -> Arc<InviteKey> {
         let (auth, community) = (self.under(cert.auth), self.log.id());
-        let inviter = actor(cert.inviter);
+        let inviter = actor_at(cert.inviter, cert.device);
         let make = || {
             inviter.invite_with(community, auth, cert.number, |terms| {
                 terms.max_uses = cert.max_uses() as u32;
@@ -305,12 +349,18 @@ impl History {
         Arc::clone(self.invites.entry(cert).or_insert_with(|| Arc::new(make())))
     }
 
-    fn sign(&mut self, dice: &mut Dice, step: &Step, signers: &[Who]) -> Verified<Operation> {
+    pub(super) fn sign(&mut self, step: &Step) -> Verified<Operation> {
+        let cut = |cut: &Option<Vec<Op>>| cut.as_ref().map(|cut| List::new(self.named(cut)).unwrap());
         let body = match &step.act {
             Act::Genesis => unreachable!("there is one genesis"),
-            Act::Rule { subjects, role, vouch, cut } => {
-                let cut = cut.as_ref().map(|cut| List::new(self.named(cut)).unwrap());
-                Body::Rule(Rule { cut, vouch: *vouch, ..self.rule(dice, step, subjects, *role) })
+            Act::Rule { subjects, role, vouch, cut: ops, joins } => {
+                let persons: Vec<_> = subjects.iter().map(|who| actor(*who).person()).collect();
+                let mut rule = Rule { cut: cut(ops), vouch: *vouch, ..rule_on(&persons, *role) };
+                if *joins {
+                    let join = Subject::Join(knock(subjects[0], self.log.id()));
+                    rule.subjects = List::new(vec![join]).unwrap();
+                }
+                Body::Rule(rule)
             }
             Act::Admit { subject, cert } => {
                 let invite = self.invite(*cert);
@@ -319,33 +369,27 @@ impl History {
             Act::InviteEnd { cert } => Body::InviteEnd(self.invite(*cert).cert.id().into()),
             Act::Leave => Body::Leave,
             Act::Policy { key, value } => Body::Policy(*key, *value),
+            Act::Keys { index, certified, revoked, cut: ops } => {
+                let (who, cut) = (step.signers[0].0, cut(ops));
+                let certify = |device: &Device| actor_at(who, *device).certificate(*index, Caps::ALL);
+                Body::Keys(Keys {
+                    reveals: List::new(vec![actor(who).reveal(*index)]).unwrap(),
+                    devices: List::new(certified.iter().map(certify).collect()).unwrap(),
+                    revoked: List::new(revoked.iter().map(|d| actor_at(who, *d).device.public()).collect()).unwrap(),
+                    cut,
+                    feeds: List::none(),
+                })
+            }
         };
-        let parents = self.named(&step.parents);
-        match step.author {
-            Some(author) => Pen::new(&self.log, &actor(author), self.under(step.auth)).on(&parents).sign(body),
-            None => {
-                let signers: Vec<_> = signers.iter().map(|who| actor(*who)).collect();
-                root(&self.log, &signers.iter().map(Arc::as_ref).collect::<Vec<_>>(), &parents, body)
+        let (parents, auth) = (self.named(&step.parents), self.under(step.auth));
+        let signers: Vec<_> = step.signers.iter().map(|(who, device)| actor_at(*who, *device)).collect();
+        match (&step.act, step.author) {
+            (_, None) => root(&self.log, &signers.iter().map(Arc::as_ref).collect::<Vec<_>>(), &parents, body),
+            (Act::Keys { index, .. }, Some(_)) => {
+                let Body::Keys(said) = body else { unreachable!("it was made above") };
+                Pen::new(&self.log, &signers[0], auth).on(&parents).keys(*index, |keys| *keys = said)
             }
-        }
-    }
-
-    /// Mostly with the join of somebody of whom nothing is known yet.
-    fn rule(&self, dice: &mut Dice, step: &Step, subjects: &[Who], role: Role) -> Rule {
-        let persons: Vec<_> = subjects.iter().map(|who| actor(*who).person()).collect();
-        let rule = rule_on(&persons, role);
-        let closure = self.log.closure(&self.named(&step.parents));
-        match subjects {
-            [only] => {
-                let joined = self.joins.iter().any(|(at, who)| who == only && closure.has(*at));
-                if dice.chance(if joined { 1 } else { 7 }, 8) {
-                    let join = Subject::Join(knock(*only, self.log.id()));
-                    Rule { subjects: List::new(vec![join]).unwrap(), ..rule }
-                } else {
-                    rule
-                }
-            }
-            _ => rule,
+            (_, Some(_)) => Pen::new(&self.log, &signers[0], auth).on(&parents).sign(body),
         }
     }
 }

@@ -7,17 +7,20 @@
 mod clauses;
 mod cost;
 mod differential;
+mod found;
 mod histories;
+mod invites;
 mod oracle;
 mod properties;
 mod refusals;
 mod seeds;
+mod storing;
 mod worked;
 mod writing;
 
 use std::fmt::Write as _;
 
-use super::{Log, Role, State};
+use super::{Log, Role, State, findings};
 
 /// All that a log says, as text that two nodes have in common or not (P1).
 fn said(log: &Log, state: &State) -> String {
@@ -32,8 +35,9 @@ fn said(log: &Log, state: &State) -> String {
     }
     for person in state.members.keys() {
         let grants = Role::ALL.map(|role| state.grant(*person, role));
-        let _ = writeln!(said, "{person} {:?} {grants:?}", state.role(*person));
+        let entitled = state.entitled(log, *person, Role::None);
+        let _ = writeln!(said, "{person} {:?} {grants:?} {entitled:?}", state.role(*person));
     }
-    let _ = writeln!(said, "{:?}", log.heads());
+    let _ = writeln!(said, "{:?}\n{:?}", log.heads(), findings(log, state));
     said
 }

@@ -1,5 +1,5 @@
-//! A second implementation of B1 to B13, to compare with: persons without devices, numbers
-//! without bytes, and plain recursion where the evaluator has passes.
+//! A second implementation of B1 to B13 and D0, to compare with: numbers without bytes, and plain
+//! recursion where the evaluator has passes.
 //!
 //! It follows the text of the rules, not the evaluator. A question that comes back to itself
 //! panics: P2 is part of what is compared.
@@ -10,6 +10,8 @@ use crate::authority::Role;
 
 /// A person, by number; founders come first.
 pub(super) type Who = u32;
+/// One of a person's devices, by number; a founding or a join certifies the first.
+pub(super) type Device = u8;
 /// An operation, by number; the genesis is 0 and parents come before children.
 pub(super) type Op = usize;
 
@@ -23,6 +25,7 @@ pub(super) enum Under {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cert {
     pub(super) inviter: Who,
+    pub(super) device: Device,
     pub(super) auth: Under,
     /// Certificates of one grant differ by it; it also says their terms.
     pub(super) number: u8,
@@ -41,11 +44,33 @@ impl Cert {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Act {
     Genesis,
-    Rule { subjects: Vec<Who>, role: Role, vouch: bool, cut: Option<Vec<Op>> },
-    Admit { subject: Who, cert: Cert },
-    InviteEnd { cert: Cert },
+    /// `joins`: with the join of its one subject.
+    Rule {
+        subjects: Vec<Who>,
+        role: Role,
+        vouch: bool,
+        cut: Option<Vec<Op>>,
+        joins: bool,
+    },
+    Admit {
+        subject: Who,
+        cert: Cert,
+    },
+    InviteEnd {
+        cert: Cert,
+    },
     Leave,
-    Policy { key: u16, value: u32 },
+    Policy {
+        key: u16,
+        value: u32,
+    },
+    /// By the key of rung `index`, which it reveals.
+    Keys {
+        index: u8,
+        certified: Vec<Device>,
+        revoked: Vec<Device>,
+        cut: Option<Vec<Op>>,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -53,6 +78,8 @@ pub(super) struct Step {
     /// Nobody in particular for an act of the root.
     pub(super) author: Option<Who>,
     pub(super) auth: Under,
+    /// With which devices: the author, or the founders of an act of the root, the lowest first.
+    pub(super) signers: Vec<(Who, Device)>,
     pub(super) parents: Vec<Op>,
     pub(super) act: Act,
 }
@@ -86,9 +113,20 @@ enum Asked {
     ButTwice,
 }
 
+/// What somebody's identity key says, in a founding, a join or Keys.
+struct Statement {
+    op: Op,
+    index: u8,
+    certified: Vec<Device>,
+    revoked: Vec<Device>,
+    /// Of Keys.
+    kept: Option<Ops>,
+}
+
 pub(super) struct Oracle<'a> {
     steps: &'a [Step],
     founders: u32,
+    statements: BTreeMap<Who, Vec<Statement>>,
     pasts: Vec<Ops>,
     kept: BTreeMap<Op, Ops>,
     rulings: Vec<Op>,
@@ -111,7 +149,8 @@ impl<'a> Oracle<'a> {
         }
         let rulings = kept.keys().copied().collect();
         let leaves = (0..steps.len()).filter(|op| steps[*op].act == Act::Leave).collect();
-        Oracle { steps, founders, pasts, kept, rulings, leaves, known: RefCell::default() }
+        let statements = statements(steps, founders, &pasts);
+        Oracle { steps, founders, statements, pasts, kept, rulings, leaves, known: RefCell::default() }
     }
 
     pub(super) fn past(&self, of: Op, op: Op) -> bool {
@@ -149,17 +188,81 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// B1, as far as it is about persons and grants.
+    fn statements(&self, who: Who) -> &[Statement] {
+        self.statements.get(&who).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// D0, of those Keys that `seen` has: whether a statement counts.
+    fn counts(&self, who: Who, statement: &Statement, seen: &dyn Fn(Op) -> bool) -> bool {
+        let higher = |other: &&Statement| other.index > statement.index && self.counts(who, other, seen);
+        (statement.kept.is_none() || seen(statement.op))
+            && self
+                .statements(who)
+                .iter()
+                .filter(higher)
+                .all(|other| other.kept.as_ref().is_none_or(|kept| kept.has(statement.op)))
+    }
+
+    /// D0, of those Keys that `seen` has: whether a device speaks for somebody at `at`.
+    fn good(&self, who: Who, device: Device, at: Op, seen: &dyn Fn(Op) -> bool) -> bool {
+        let mut counting = self.statements(who).iter().filter(|statement| self.counts(who, statement, seen));
+        let is_certified =
+            counting.clone().any(|statement| statement.certified.contains(&device) && self.past(at, statement.op));
+        is_certified
+            && counting.all(|keys| !keys.revoked.contains(&device) || keys.kept.as_ref().is_some_and(|k| k.has(at)))
+    }
+
+    /// The same under a grant: of the Keys, those that every effective ruling keeps which leaves
+    /// less than `level` of the grant.
+    fn good_under(&self, who: Who, device: Device, at: Op, grant: Under, level: Role) -> bool {
+        let lowering = |ruling: &&Op| {
+            self.bears(**ruling, who, grant).is_some_and(|left| left < level) && self.effective(**ruling)
+        };
+        let has_keys = self.statements(who).iter().any(|said| said.kept.is_some());
+        let lowering: Vec<Op> = self.rulings.iter().filter(|_| has_keys).filter(lowering).copied().collect();
+        self.good(who, device, at, &|op| lowering.iter().all(|ruling| self.kept[ruling].has(op)))
+    }
+
+    /// B1: whether anything in the past of `op` certifies the device, revoked or not.
+    pub(super) fn certified(&self, who: Who, device: Device, op: Op) -> bool {
+        self.statements(who).iter().any(|said| self.past(op, said.op) && said.certified.contains(&device))
+    }
+
+    /// B1, of those who sign with the root: whether the device is good by what `op` has seen.
+    pub(super) fn good_in_past(&self, who: Who, device: Device, op: Op) -> bool {
+        let seen = |said: Op| self.past(op, said);
+        let mut counting = self.statements(who).iter().filter(|said| seen(said.op) && self.counts(who, said, &seen));
+        counting.clone().any(|said| said.certified.contains(&device))
+            && counting.all(|said| !said.revoked.contains(&device))
+    }
+
+    /// B1, as far as it is about who signs.
+    fn well_signed(&self, op: Op) -> bool {
+        let Step { author, signers, act, .. } = &self.steps[op];
+        let Some(author) = author else {
+            return signers.iter().all(|(who, device)| self.good_in_past(*who, *device, op))
+                && !subjects(&self.steps[op]).contains(&signers[0].0);
+        };
+        match act {
+            Act::Keys { .. } => self.statements(*author).iter().any(|said| self.past(op, said.op)),
+            Act::Admit { cert, .. } if !self.certified(cert.inviter, cert.device, op) => false,
+            _ => self.certified(*author, signers[0].1, op),
+        }
+    }
+
+    /// B1.
     pub(super) fn wellformed(&self, op: Op) -> bool {
         let step = &self.steps[op];
         if !self.gives_to(step.auth, step.author)
             || !self.in_past(step.auth, op)
             || self.role_of(step.auth) < need(&step.act)
+            || !self.well_signed(op)
         {
             return false;
         }
         match &step.act {
-            Act::Rule { subjects, role, vouch, cut } => {
+            Act::Keys { cut, .. } => cut.iter().flatten().all(|cut| self.past(op, *cut)) && step.author.is_some(),
+            Act::Rule { subjects, role, vouch, cut, .. } => {
                 let distinct = subjects.iter().enumerate().all(|(at, s)| !subjects[..at].contains(s));
                 cut.iter().flatten().all(|cut| self.past(op, *cut))
                     && !subjects.is_empty()
@@ -236,7 +339,12 @@ impl<'a> Oracle<'a> {
             self.bears(*ruling, who, grant).is_some_and(|left| left < level && !self.kept[ruling].has(at))
                 && self.effective(*ruling)
         });
-        !lowered && !self.leaves.iter().any(|leave| self.leave_ends(*leave, who, grant) && self.past(at, *leave))
+        let left = |leave: &Op| {
+            self.leave_ends(*leave, who, grant)
+                && self.past(at, *leave)
+                && self.good_under(who, self.steps[*leave].signers[0].1, *leave, grant, level)
+        };
+        !lowered && !self.leaves.iter().any(left)
     }
 
     /// B8.
@@ -256,18 +364,38 @@ impl<'a> Oracle<'a> {
     }
 
     fn decide(&self, op: Op, asked: Asked) -> bool {
-        let step = &self.steps[op];
-        match &step.act {
-            Act::Genesis | Act::Leave => true,
-            act if !self.stands(step.author, step.auth, op, need(act), asked) => false,
-            Act::Admit { subject, cert } => self.admits(op, *subject, *cert, asked),
-            Act::Rule { .. } | Act::Policy { .. } | Act::InviteEnd { .. } => true,
+        let Step { author, signers, act, .. } = &self.steps[op];
+        let all = |_: Op| true;
+        let good = |(who, device): (Who, Device)| self.good(who, device, op, &all);
+        match (act, author) {
+            (Act::Genesis, _) => return true,
+            (Act::Leave, _) => return good(signers[0]),
+            (Act::Keys { .. }, Some(author)) => {
+                return self.statements(*author).iter().any(|said| said.op == op && self.counts(*author, said, &all));
+            }
+            // One founder of several takes nothing back of what the root did.
+            (_, None) if self.founders == 1 && !good(signers[0]) => return false,
+            _ => {}
         }
+        match act {
+            Act::Admit { subject, cert } => self.acts(op, need(act), asked) && self.admits(op, *subject, *cert, asked),
+            Act::InviteEnd { .. } => self.acts(op, Role::Core, asked) || self.acts(op, Role::Steward, asked),
+            _ => self.acts(op, need(act), asked),
+        }
+    }
+
+    /// B8, but for what kinds ask beyond it.
+    fn acts(&self, op: Op, level: Role, asked: Asked) -> bool {
+        let Step { author, auth, signers, .. } = &self.steps[op];
+        self.stands(*author, *auth, op, level, asked)
+            && author.is_none_or(|author| self.good_under(author, signers[0].1, op, *auth, level))
     }
 
     /// B10.
     fn admits(&self, op: Op, subject: Who, cert: Cert, asked: Asked) -> bool {
-        if !self.stands(Some(cert.inviter), cert.auth, op, Role::Core, Asked::All) {
+        if !self.stands(Some(cert.inviter), cert.auth, op, Role::Core, Asked::All)
+            || !self.good_under(cert.inviter, cert.device, op, cert.auth, Role::Core)
+        {
             return false;
         }
         if self.all().any(|end| self.ends(end, cert) && !self.past(end, op)) {
@@ -294,11 +422,8 @@ impl<'a> Oracle<'a> {
 
     /// B11: one's own for core, anybody's for a steward.
     fn ends(&self, end: Op, cert: Cert) -> bool {
-        let step = &self.steps[end];
-        step.act == (Act::InviteEnd { cert })
-            && self.effective(end)
-            && (step.author == Some(cert.inviter)
-                || self.stands(step.author, step.auth, end, Role::Steward, Asked::All))
+        let level = if self.steps[end].author == Some(cert.inviter) { Role::Core } else { Role::Steward };
+        self.steps[end].act == (Act::InviteEnd { cert }) && self.acts(end, level, Asked::All)
     }
 
     pub(super) fn grants_of(&self, who: Who) -> Vec<Under> {
@@ -311,7 +436,7 @@ impl<'a> Oracle<'a> {
     pub(super) fn role(&self, who: Who) -> Role {
         let effective = |grant: &Under| !matches!(grant, Under::Op(op) if !self.effective(*op));
         let left = |grant: Under| {
-            if self.leaves.iter().any(|leave| self.leave_ends(*leave, who, grant)) {
+            if self.leaves.iter().any(|leave| self.leave_ends(*leave, who, grant) && self.effective(*leave)) {
                 return Role::None;
             }
             let bearing = self
@@ -343,6 +468,26 @@ impl<'a> Oracle<'a> {
     }
 }
 
+fn statements(steps: &[Step], founders: u32, pasts: &[Ops]) -> BTreeMap<Who, Vec<Statement>> {
+    let joined = |op| Statement { op, index: 0, certified: vec![0], revoked: Vec::new(), kept: None };
+    let mut statements: BTreeMap<Who, Vec<Statement>> = (0..founders).map(|who| (who, vec![joined(0)])).collect();
+    for (op, step) in steps.iter().enumerate() {
+        match &step.act {
+            Act::Admit { subject, .. } => statements.entry(*subject).or_default().push(joined(op)),
+            Act::Rule { subjects, joins: true, .. } => statements.entry(subjects[0]).or_default().push(joined(op)),
+            Act::Keys { index, certified, revoked, cut } => {
+                let Some(author) = step.author else { continue };
+                let kept = closure(pasts, cut.as_ref().unwrap_or(&step.parents), steps.len());
+                let (certified, revoked) = (certified.clone(), revoked.clone());
+                let keys = Statement { op, index: *index, certified, revoked, kept: Some(kept) };
+                statements.entry(author).or_default().push(keys);
+            }
+            _ => {}
+        }
+    }
+    statements
+}
+
 fn closure(pasts: &[Ops], ops: &[Op], size: usize) -> Ops {
     let mut closure = Ops::none(size);
     for op in ops {
@@ -350,6 +495,11 @@ fn closure(pasts: &[Ops], ops: &[Op], size: usize) -> Ops {
         closure.include(&pasts[*op]);
     }
     closure
+}
+
+/// Whether somebody joins by this.
+pub(super) fn joins(step: &Step, who: Who) -> bool {
+    matches!(step.act, Act::Admit { .. } | Act::Rule { joins: true, .. }) && subjects(step) == [who]
 }
 
 pub(super) fn subjects(step: &Step) -> Vec<Who> {
@@ -365,6 +515,6 @@ fn need(act: &Act) -> Role {
         Act::Rule { .. } | Act::Policy { .. } => Role::Steward,
         Act::InviteEnd { .. } => Role::Core,
         Act::Admit { .. } => Role::Member,
-        Act::Genesis | Act::Leave => Role::None,
+        Act::Genesis | Act::Leave | Act::Keys { .. } => Role::None,
     }
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    authority::{Body, Grant, Keys, Role, State},
+    authority::{Body, Cause, FeedEnd, Finding, Grant, Keys, Role, Rule, State, Writing, findings},
     bytes::List,
-    id::{OpId, PersonId},
+    epoch::Scope,
+    id::{ItemId, OpId, PersonId},
     person::Caps,
     testing::{Actor, FIRST, Scene, alice, bob, carol, dave, eve, ferry, root, rule_on},
 };
@@ -33,14 +34,25 @@ fn two_siblings_who_remove_each_other_both_stay() {
         let parents = if apart { vec![op(carols)] } else { vec![one] };
         scene.add(scene.pen(carol(), carols).on(&parents).rule(bob(), Role::None));
         assert_eq!((scene.role(bob()), scene.role(carol())), (Role::Steward, Role::Steward));
-        // Alice decides.
+        // Two motions to alice, who decides one.
+        let asked = |scene: &Scene| {
+            let motion = |finding| match finding {
+                Finding::Motion { person, entitled, .. } => (person, entitled),
+                other => panic!("{other:?}"),
+            };
+            findings(&scene.log, &scene.state()).into_iter().map(motion).collect::<BTreeMap<_, _>>()
+        };
+        let of = |actor: &Actor| (actor.person(), vec![alice().person()]);
+        assert_eq!(asked(&scene), BTreeMap::from([of(bob()), of(carol())]));
         scene.add(scene.pen(alice(), FIRST).rule(carol(), Role::None));
         assert_eq!((scene.role(bob()), scene.role(carol())), (Role::Steward, Role::None));
+        assert_eq!(asked(&scene), BTreeMap::from([of(bob())]));
     }
 }
 
 #[test]
 fn those_who_share_one_ruling_are_siblings_in_what_they_grant_too() {
+    // 11.1 (a), B4: a grant is an operation and a person.
     let mut scene = Scene::founded_by(&[alice()]);
     for actor in [bob(), carol(), dave()] {
         scene.add(scene.pen(alice(), FIRST).take_in(actor, Role::Peripheral));
@@ -84,6 +96,7 @@ fn a_founder_whom_the_others_removed_does_nothing_more_on_whatever_parents() {
 
 #[test]
 fn one_founder_alone_cannot_remove_another() {
+    // 11.1 (c), G3
     let mut scene = Scene::founded_by(&[alice(), bob(), carol()]);
     scene.add(scene.pen(alice(), FIRST).rule(bob(), Role::None));
     assert_eq!(scene.role(bob()), Role::Steward);
@@ -99,7 +112,10 @@ fn what_a_removed_member_invites_on_old_parents_admits_nobody() {
     let before = bob().invite(id, bobs, 5, 1);
     scene.add(scene.pen(eve(), friend).admit(&before, carol()));
     let heads = scene.log.heads();
-    let removal = scene.add(scene.pen(alice(), FIRST).rule(bob(), Role::None));
+    let device = bob().device.public();
+    let last = FeedEnd(device, Scope::All, 7, ItemId::new([7; 32]));
+    let removal = Rule { feeds: List::new(vec![last.clone()]).unwrap(), ..rule_on(&[bob().person()], Role::None) };
+    let removal = scene.add(scene.pen(alice(), FIRST).sign(Body::Rule(removal)));
     let after = bob().invite(id, bobs, 5, 2);
     for (number, parents) in [vec![op(friend)], heads.clone(), vec![removal]].into_iter().enumerate() {
         for (invite, newcomer) in [(&before, dave()), (&after, ferry())] {
@@ -110,6 +126,11 @@ fn what_a_removed_member_invites_on_old_parents_admits_nobody() {
     scene.add(scene.pen(bob(), bobs).on(&heads).admit(&after, &Actor::numbered(1)));
     let roles = [bob(), carol(), dave(), ferry(), &Actor::numbered(1)].map(|actor| scene.role(actor));
     assert_eq!(roles, [Role::None, Role::Member, Role::None, Role::None, Role::None], "what bob did before stands");
+    // Of bob's items, those up to the last that alice had seen, wherever the others say they stand.
+    for position in [&heads, &vec![removal]] {
+        let writing = scene.state().may_write(&scene.log, (bob().person(), device), position, Scope::All, Role::Member);
+        assert_eq!(writing, Ok(Writing::OnChains(vec![last.clone()])));
+    }
 }
 
 #[test]
@@ -126,9 +147,14 @@ fn an_invite_for_one_may_admit_two_apart_and_no_third() {
     let state = scene.state();
     let used = state.invites.values().next().unwrap();
     assert_eq!((used.admitted.len(), used.ended), (2, false));
+    let over_used = [Finding::OverUsedInvite { cert: invite.cert.id().into(), max_uses: 1, used: 2 }];
+    assert_eq!(findings(&scene.log, &state), over_used);
     scene.add(scene.pen(carol(), carols).admit(&invite, ferry()));
     scene.add(scene.pen(carol(), carols).on(&[one]).admit(&invite, ferry()));
     assert_eq!(scene.role(ferry()), Role::None);
+    // Nobody is evicted but by a steward.
+    scene.add(scene.pen(alice(), FIRST).rule(eve(), Role::None));
+    assert_eq!([dave(), eve(), ferry()].map(|actor| scene.role(actor)), [Role::Member, Role::None, Role::None]);
 }
 
 #[test]
@@ -167,6 +193,9 @@ fn an_admission_lapses_with_its_admitter_and_another_member_admits_again() {
     scene.add(scene.pen(alice(), FIRST).on(&heads).rule(bob(), Role::None));
     assert_eq!(scene.role(dave()), Role::None);
     assert!(!scene.state().members.contains_key(&dave().person()), "who was never admitted is nobody");
+    let (person, name, cause) = (dave().person(), "dave".to_owned(), Cause::AdmitterRemoved);
+    let lapsed = [Finding::LapsedAdmission { admit: admitted, person, name, cause }];
+    assert_eq!(findings(&scene.log, &scene.state()), lapsed);
     again.add(scene.pen(alice(), FIRST).on(&heads).rule(bob(), Role::None));
     again.add(again.pen(carol(), carols).admit(&invite, dave()));
     assert_eq!(again.role(dave()), Role::Member);
@@ -187,8 +216,11 @@ fn a_removal_lapses_with_its_steward_and_is_affirmed_again() {
     assert_eq!(scene.role(eve()), Role::None);
     let unseen = scene.add(scene.pen(alice(), FIRST).on(&[op(troll)]).rule(bob(), Role::None));
     assert_eq!(scene.role(eve()), Role::Member);
+    let (by, person) = (bob().person(), eve().person());
+    let lapsed = [Finding::LapsedRemoval { ruling: removal, by, person, role: Role::None, role_now: Role::Member }];
+    assert_eq!(findings(&scene.log, &scene.state()), lapsed);
     scene.add(scene.pen(alice(), FIRST).on(&[removal, unseen]).rule(eve(), Role::None));
-    assert_eq!(scene.role(eve()), Role::None);
+    assert_eq!((scene.role(eve()), findings(&scene.log, &scene.state())), (Role::None, Vec::new()));
 }
 
 /// Dave, a steward who has ruled before, and a thief with dave's device and the key of rung 0.
@@ -272,7 +304,7 @@ fn a_stolen_key_does_nothing_that_the_next_rung_does_not_undo() {
 
 #[test]
 fn of_two_rungs_the_higher_one_says_which_devices_count() {
-    // D1, D2: what rung 2 keeps of rung 1 stands, rung 0 or not.
+    // 11.8, D1, D2: what rung 2 keeps of rung 1 stands, rung 0 or not.
     let mut theft = stolen();
     let good = theft.good.clone();
     let first = theft.recover(&good);
@@ -294,4 +326,52 @@ fn of_two_rungs_the_higher_one_says_which_devices_count() {
         // When the rung that revoked it is dropped, the old device is back.
         assert_eq!(state.device(dave().person(), dave().device.public()).is_none(), tablet_counts);
     }
+}
+
+#[test]
+fn who_was_removed_takes_nothing_back_of_what_was_kept() {
+    // 11.2, P3, with devices: bob's own Keys, on whatever parents, with the key that he has always had
+    // or with the next one.
+    let mut scene = Scene::founded_by(&[alice()]);
+    let bobs = scene.grant(scene.pen(alice(), FIRST).take_in(bob(), Role::Steward));
+    scene.add(scene.pen(alice(), FIRST).take_in(eve(), Role::Member));
+    scene.add(scene.pen(bob(), bobs).take_in(carol(), Role::Core));
+    scene.add(scene.pen(bob(), bobs).rule(eve(), Role::None));
+    let kept = scene.log.heads();
+    let roles = |scene: &Scene| [bob(), carol(), eve()].map(|actor| scene.role(actor));
+    assert_eq!(roles(&scene), [Role::Steward, Role::Core, Role::None]);
+    let take_back = |scene: &mut Scene, parents: &[OpId], index: u8| {
+        let keys = scene.pen(bob(), bobs).on(parents).keys(index, |keys| {
+            keys.reveals = List::new(vec![bob().reveal(index)]).unwrap();
+            keys.revoked = List::new(vec![bob().device.public()]).unwrap();
+            keys.cut = Some(List::new(vec![scene.genesis()]).unwrap());
+        });
+        scene.add(keys);
+    };
+    // As long as bob is in, that is bob's right.
+    let mut before = scene.clone();
+    take_back(&mut before, &kept, 0);
+    assert_eq!(roles(&before), [Role::Steward, Role::None, Role::Member]);
+    scene.add(scene.pen(alice(), FIRST).rule(bob(), Role::None));
+    for index in [0, 1] {
+        take_back(&mut scene, &[op(bobs)], index);
+        take_back(&mut scene, &kept, index);
+        assert_eq!(roles(&scene), [Role::None, Role::Core, Role::None]);
+    }
+    // What was kept of the Keys counts on.
+    before.add(before.pen(alice(), FIRST).rule(bob(), Role::None));
+    assert_eq!(roles(&before), [Role::None, Role::None, Role::Member]);
+}
+
+#[test]
+fn one_founder_of_three_takes_no_act_of_the_root_back() {
+    // 11.1 (c), P3
+    let mut scene = Scene::founded_by(&[alice(), bob(), carol()]);
+    let genesis = [scene.genesis()];
+    scene.add(root(&scene.log, &[alice(), bob()], &genesis, Body::Rule(rule_on(&[carol().person()], Role::None))));
+    scene.add(scene.pen(alice(), FIRST).keys(0, |keys| {
+        keys.revoked = List::new(vec![alice().device.public()]).unwrap();
+        keys.cut = Some(List::new(genesis.to_vec()).unwrap());
+    }));
+    assert_eq!(scene.role(carol()), Role::None);
 }

@@ -214,3 +214,59 @@ fn an_act_of_the_root_or_of_a_removed_steward_makes_nobody_a_writer_by_itself() 
     assert_eq!(write(&scene, eve(), &[eves], Role::Peripheral), Err(WriteRefusal::RoleTooLow(Role::Peripheral)));
     assert_eq!(write(&scene, bob(), &heads, Role::Member), ALLOWED);
 }
+
+#[test]
+fn whose_items_a_ruling_bounds_may_give_up_some_of_them_and_adds_none_by_their_keys() {
+    // T4: of what is their own, the removed may still take back, as by tombstones; the rulings say
+    // what stands at most.
+    let Garden { mut scene, bob: bobs, heads, .. } = garden();
+    let last = end(bob().device.public(), Scope::All, 7);
+    let removed = scene.add(scene.pen(alice(), FIRST).sign(removal(bob(), Role::None, vec![last.clone()])));
+    let tablet = bob().at_device(1);
+    let far = end(bob().device.public(), Scope::All, 9);
+    for index in [0, 1] {
+        let mut scene = scene.clone();
+        let keys = scene.pen(bob(), bobs).on(&heads).keys(index, |keys| {
+            keys.reveals = List::new(vec![bob().reveal(index)]).unwrap();
+            keys.devices = List::new(vec![tablet.certificate(index, Caps::ALL)]).unwrap();
+            keys.feeds = List::new(vec![far.clone()]).unwrap();
+        });
+        let keys = scene.add(keys);
+        for position in [&heads, &vec![keys], &vec![removed]] {
+            assert_eq!(write(&scene, bob(), position, Role::Member), Ok(Writing::OnChains(vec![last.clone()])));
+            assert!(write(&scene, &tablet, position, Role::Peripheral).is_err());
+        }
+        let revoked = List::new(vec![bob().device.public()]).unwrap();
+        let genesis = scene.genesis();
+        scene.add(scene.pen(bob(), bobs).on(&heads).keys(0, |keys| {
+            keys.revoked = revoked;
+            keys.cut = Some(List::new(vec![genesis]).unwrap());
+        }));
+        // A higher rung that has not seen the lower one's word drops it.
+        let own = write(&scene, bob(), &heads, Role::Member);
+        let kept = Ok(Writing::OnChains(vec![last.clone()]));
+        assert_eq!(own, if index == 0 { Err(WriteRefusal::UnknownDevice) } else { kept });
+    }
+}
+
+#[test]
+fn a_broker_who_was_removed_takes_back_nothing_that_they_carried() {
+    // P3: what they carried is somebody else's.
+    let Garden { mut scene, bob: bobs, heads, .. } = garden();
+    let carry = |scene: &Scene| scene.state().may_carry(&scene.log, (bob().person(), bob().device.public()), &heads);
+    let lost = |scene: &Scene| {
+        scene.pen(bob(), bobs).on(&heads).keys(0, |keys| {
+            keys.revoked = List::new(vec![bob().device.public()]).unwrap();
+            keys.cut = Some(List::new(vec![scene.genesis()]).unwrap());
+        })
+    };
+    // A broker who is in may: the device may have been in other hands.
+    let mut before = scene.clone();
+    before.add(lost(&before));
+    assert_eq!(carry(&before), Err(WriteRefusal::UnknownDevice));
+    let cut = LinkCut(OpId::new([1; 32]), bob().device.public(), 40, EnvelopeId::new([40; 32]));
+    let removal = Rule { links: List::new(vec![cut.clone()]).unwrap(), ..rule_on(&[bob().person()], Role::None) };
+    scene.add(scene.pen(alice(), FIRST).sign(Body::Rule(removal)));
+    scene.add(lost(&scene));
+    assert_eq!(carry(&scene), Ok(vec![vec![cut]]));
+}

@@ -17,7 +17,7 @@ use crate::{
     wire::Gossip,
 };
 
-fn found(world: &mut World, who: &str, name: &str) -> CommunityId {
+pub(super) fn found(world: &mut World, who: &str, name: &str) -> CommunityId {
     let command = Command::CreateCommunity { name: Text::line(name).unwrap(), domain: Text::default(), parent: None };
     match world.command(who, command) {
         Ok(Answer::Community(id)) => id,
@@ -25,7 +25,7 @@ fn found(world: &mut World, who: &str, name: &str) -> CommunityId {
     }
 }
 
-fn invite(world: &mut World, who: &str, community: CommunityId, uses: u32) -> String {
+pub(super) fn invite(world: &mut World, who: &str, community: CommunityId, uses: u32) -> String {
     let command = Command::Invite { community, role: Role::Member, uses, life_ms: 7 * DAY_MS, only: None };
     match world.command(who, command) {
         Ok(Answer::Invite(_, key)) => key,
@@ -33,25 +33,32 @@ fn invite(world: &mut World, who: &str, community: CommunityId, uses: u32) -> St
     }
 }
 
-fn join(world: &mut World, who: &str, key: &str) -> Result<Answer, CommandRefusal> {
+pub(super) fn join(world: &mut World, who: &str, key: &str) -> Result<Answer, CommandRefusal> {
     let parsed = InviteKey::from_text(key).unwrap();
     world.command(who, Command::Join(Box::new(parsed), key.to_owned()))
 }
 
-fn draft(text: &str, tags: &[&str], reach: u8) -> Draft {
+pub(super) fn draft(text: &str, tags: &[&str], reach: u8) -> Draft {
     let tags: Vec<String> = tags.iter().map(|t| (*t).to_owned()).collect();
     let post = Post { version: V1, title: None, text: Text::written(text).unwrap(), attachments: List::none() };
     Draft::new(Body::Post(post)).tagged(&tags).unwrap().reaching(Some(reach)).unwrap()
 }
 
-fn post(world: &mut World, who: &str, community: CommunityId, text: &str, tags: &[&str], reach: u8) -> ItemId {
+pub(super) fn post(
+    world: &mut World,
+    who: &str,
+    community: CommunityId,
+    text: &str,
+    tags: &[&str],
+    reach: u8,
+) -> ItemId {
     match world.command(who, Command::Write { communities: vec![community], draft: draft(text, tags, reach) }) {
         Ok(Answer::Items(items)) => items[0].0,
         other => panic!("{other:?}"),
     }
 }
 
-fn role(world: &World, at: &str, community: CommunityId, who: &str) -> Role {
+pub(super) fn role(world: &World, at: &str, community: CommunityId, who: &str) -> Role {
     world.node(at).engine.communities().get(&community).map(|s| s.state.role(world.person(who))).unwrap_or_default()
 }
 
@@ -101,7 +108,7 @@ fn comparison_alone_brings_everything_to_whoever_was_away() {
         let key = invite(&mut world, "alice", garden, 1);
         join(&mut world, who, &key).unwrap();
     }
-    world.gossiping = false;
+    world.lose_gossip();
     world.stop("carol");
     let mut written: Vec<ItemId> =
         (0..600).map(|n| post(&mut world, "alice", garden, &format!("text {n}"), &[], 0)).collect();
@@ -194,7 +201,7 @@ fn border(world: &mut World) -> Border {
         max_hops: 1,
         per_day: 3,
         replies_only: false,
-        not_after: world.now.after(90 * DAY_MS),
+        not_after: world.now().after(90 * DAY_MS),
     };
     let out = terms(library, Direction::Out { min_author_role: Role::Member });
     let into = terms(garden, Direction::In { quarantine: false });
@@ -241,7 +248,7 @@ fn each_gate_of_a_border_refuses_by_its_name() {
         relay(&mut world, *item, library).unwrap();
     }
     assert_eq!(refused(&mut world, items[3]), "over_quota");
-    world.now = world.now.after(DAY_MS);
+    world.leap(DAY_MS);
     relay(&mut world, items[3], library).unwrap();
     world.command("alice", Command::EndLink { community: garden, link: out }).unwrap();
     let later = post(&mut world, "alice", garden, "late", &["rust"], 1);
@@ -350,7 +357,7 @@ fn who_was_removed_or_left_neither_writes_nor_is_served() {
     assert!(world.node("carol").memory.readable(garden).contains(&before), "what was there stays");
     let refused = world.command("bob", Command::Write { communities: vec![garden], draft: draft("after", &[], 0) });
     assert!(matches!(refused, Err(CommandRefusal::RoleTooLow { .. } | CommandRefusal::Write(_))), "{refused:?}");
-    world.gossiping = false;
+    world.lose_gossip();
     let after = post(&mut world, "alice", garden, "after", &[], 0);
     world.stop("bob");
     world.start("bob");

@@ -4,7 +4,8 @@ use data_encoding::BASE32_NOPAD;
 use hearth_protocol::{
     encoding::encode,
     id::{Context, hash},
-    invite::{InviteKey, Join},
+    invite::{InviteKey, Join, PREFIX},
+    pasted::to_link,
     signed::{Payload as _, Signed},
     time::DAY_MS,
 };
@@ -19,7 +20,7 @@ use crate::{
 pub(super) fn file() -> File {
     let about = "An invite of alice into the garden, the text that bob pastes, and the joins of bob (by it) and carol (without). The \
                  decoder `invite_key` reads text, here as its bytes; `join` reads [certificate, join], as in an Admit; `knock` a join \
-                 without a certificate.";
+                 without a certificate. `forms`: other texts that are read as the same key.";
     let mut file = File::new("invites", "invites.md", about);
     let w = &*WORLD;
     let (seed, salt) = INVITE_ENTROPY.split_at(16);
@@ -51,7 +52,24 @@ pub(super) fn file() -> File {
     refused_certs(&mut file);
     refused_keys(&mut file);
     refused_joins(&mut file);
+    file.more.push(("forms", Json::List(forms(&text))));
     file
+}
+
+/// Other texts that are read as the same key.
+fn forms(text: &str) -> Vec<Json> {
+    let (start, end) = text.split_at(text.len() / 2);
+    let forms = [
+        ("the link, in capitals as in a QR code", to_link(text)),
+        ("the link in small letters", format!("hearth:{text}")),
+        ("with a line break and blanks", format!("  {start}\r\n\t{end}\n")),
+    ];
+    let form = |(name, form): (&'static str, String)| {
+        let read = InviteKey::from_text(&form).expect("it is the same key");
+        assert_eq!(read.to_text(), text, "{name}");
+        object! { "name": name, "form": form, "text": text }
+    };
+    forms.map(form).to_vec()
 }
 
 struct Hinted {
@@ -85,14 +103,14 @@ fn refused_certs(file: &mut File) {
 }
 
 /// A text with a right check around any bytes.
-fn pasted(bytes: &[u8]) -> String {
-    let whole = [bytes, &hash(Context::INVITE_CHECK, bytes)[..4]].concat();
-    format!("hearth1{}", BASE32_NOPAD.encode(&whole).to_lowercase())
+pub(super) fn pasted(prefix: &str, check: Context, bytes: &[u8]) -> String {
+    let whole = [bytes, &hash(check, bytes)[..4]].concat();
+    format!("{prefix}{}", BASE32_NOPAD.encode(&whole).to_lowercase())
 }
 
 /// The bytes inside a text, without the check.
-pub(crate) fn inside(text: &str) -> Vec<u8> {
-    let coded = text.strip_prefix("hearth1").expect("every key begins so").to_uppercase();
+pub(super) fn inside(prefix: &str, text: &str) -> Vec<u8> {
+    let coded = text.strip_prefix(prefix).expect("every pasted text begins with its prefix").to_uppercase();
     let mut bytes = BASE32_NOPAD.decode(coded.as_bytes()).expect("it was just written");
     bytes.truncate(bytes.len() - 4);
     bytes
@@ -100,7 +118,8 @@ pub(crate) fn inside(text: &str) -> Vec<u8> {
 
 fn refused_keys(file: &mut File) {
     let text = WORLD.invite.to_text();
-    let bytes = inside(&text);
+    let bytes = inside(PREFIX, &text);
+    let pasted = |bytes: &[u8]| pasted(PREFIX, Context::INVITE_CHECK, bytes);
     assert_eq!(pasted(&bytes), text, "the text is what the page says");
     let mut refuse =
         |name: &'static str, text: &str, refusal: &str| file.refuse(name, "invite_key", text.as_bytes(), refusal);
@@ -136,6 +155,13 @@ fn refused_keys(file: &mut File) {
         &pasted(&edited(&bytes, |f| f[3].elements()[4] = Node::Uint(2))),
         "other_community",
     );
+    refuse("a link with another scheme", &format!("https:{text}"), "not_an_invite_key");
+    refuse("a link within a link", &format!("hearth:hearth:{text}"), "not_an_invite_key");
+    refuse("a link with slashes", &format!("hearth://{text}"), "not_an_invite_key");
+    refuse("the scheme alone", "hearth:", "not_an_invite_key");
+    refuse("a pairing code", &crate::asks::code().to_text(), "not_an_invite_key");
+    let other = super::pasted(PREFIX, Context::PAIR_CHECK, &bytes);
+    refuse("with the check of a pairing code", &other, "damaged_invite_key");
     refuse("3,001 characters", &format!("hearth1{}", "a".repeat(2994)), "too_long");
 }
 

@@ -9,9 +9,13 @@ use hearth_protocol::{
     community::Community,
     encoding::{decode, encode},
     epoch::{EpochKey, SealedKey, SealingKey},
-    hello::{JoinRequest, Proof, Speaker, Transcript},
+    hello::{
+        JoinRequest, PairRequest, PreviewRequest, Proof, RestoreRequest, SealedHello, Speaker, StaleHello, Transcript,
+    },
     id::{CommunityId, Context, OpId, PersonId, hash},
+    invite::InviteKey,
     key::{PublicKey, SecretKey, Signature},
+    pairing::PairingCode,
     person::Ladder,
     signed::{Signed, Verified},
     time::Millis,
@@ -21,7 +25,7 @@ use serde_json::Value;
 use super::{folder, links::judged};
 use crate::decoders::{self, Read};
 
-fn file(name: &str) -> Value {
+pub(super) fn file(name: &str) -> Value {
     let text = fs::read_to_string(folder().join(name)).expect("the vectors lie beside the pages");
     serde_json::from_str(&text).expect("the vectors are JSON")
 }
@@ -38,7 +42,7 @@ fn fixed<const N: usize>(value: &Value, field: &str) -> [u8; N] {
     bytes(value, field).try_into().unwrap_or_else(|_| panic!("`{field}` is not of {N} bytes"))
 }
 
-fn list(value: &Value, field: &str) -> Vec<Value> {
+pub(super) fn list(value: &Value, field: &str) -> Vec<Value> {
     let found = value[field].as_array().unwrap_or_else(|| panic!("no list `{field}`")).clone();
     assert!(!found.is_empty(), "`{field}` is empty");
     found
@@ -217,6 +221,71 @@ fn the_handshake_is_that_of_the_vectors() {
     }
     let join = JoinRequest::open(&bytes(&sealed[2], "sealed"), &transcript, community).expect("the request opens");
     assert_eq!(encode(&join), bytes(&accepted[2], "bytes"));
+    let look = PreviewRequest::open(&bytes(&sealed[3], "sealed"), &transcript, community).expect("the request opens");
+    assert_eq!(encode(&look), bytes(&accepted[3], "bytes"));
+    let seen = transcript.join_key(community).open(&bytes(&sealed[4], "sealed"), &[]).expect("the preview opens");
+    assert_eq!(seen, bytes(&accepted[4], "bytes"));
+}
+
+/// The transcript of the handshake's connection.
+fn connection() -> Transcript {
+    let told = &file("handshake.json")["connection"];
+    let ends = |who: &str| (bytes(told, who), fixed::<32>(told, &format!("{who}_nonce")));
+    let (asker, answerer) = (ends("asker"), ends("answerer"));
+    Transcript::new((&asker.0, &asker.1), (&answerer.0, &answerer.1))
+}
+
+#[test]
+fn sealed_hellos_open_and_padding_does_not_as_in_the_vectors() {
+    let (file, transcript) = (file("handshake.json"), connection());
+    let hellos = list(&file, "sealed_hellos");
+    let sealed = |case: &Value| -> SealedHello { Bytes(fixed(case, "sealed")) };
+    let mine = SealingKey::new(fixed(&hellos[0], "sealing_key"));
+    let hello = StaleHello::open(&sealed(&hellos[0]), &transcript, &mine).expect("the hello opens");
+    assert_eq!(hello.community.as_bytes(), &fixed(&file["connection"], "community"));
+    assert_eq!(hello.key.as_bytes(), &fixed(&hellos[0], "key"));
+    assert_eq!(hello.device, SecretKey::new(&fixed(&hellos[0], "device_seed")).public());
+    let nobody = SealingKey::new(fixed(&hellos[1], "sealing_key"));
+    assert_eq!(StaleHello::open(&sealed(&hellos[1]), &transcript, &nobody), None, "zeros are no hello");
+    for case in list(&file, "refused_hellos") {
+        let mine = SealingKey::new(fixed(&case, "sealing_key"));
+        assert_eq!(StaleHello::open(&sealed(&case), &transcript, &mine), None, "{}", texts(&case, "name"));
+    }
+}
+
+#[test]
+fn pairings_and_restores_open_as_in_the_vectors() {
+    let (file, transcript) = (file("pairing.json"), connection());
+    let told = &file["connection"];
+    let (secret, person) = (fixed::<16>(told, "secret"), PersonId::new(fixed(told, "person")));
+    assert_eq!(transcript.pair_tag(&secret).0, fixed(told, "pair_tag"));
+    assert_eq!(transcript.restore_tag(person).0, fixed(told, "restore_tag"));
+    let (sealed, accepted) = (list(&file, "sealed"), list(&file, "accepted"));
+    let plain = |decoder: &str| {
+        let case = accepted.iter().find(|case| case["decoder"] == decoder).expect("there is one");
+        bytes(case, "bytes")
+    };
+    let pair = PairRequest::open(&bytes(&sealed[0], "sealed"), &transcript, &secret).expect("the pairing opens");
+    assert_eq!(encode(&pair), plain("pair_request"));
+    let given = transcript.pair_key(&secret).open(&bytes(&sealed[1], "sealed"), &[]).expect("the answer opens");
+    assert_eq!(given, plain("paired"));
+    let (restore, found) =
+        RestoreRequest::open(&bytes(&sealed[2], "sealed"), &transcript, person).expect("the restore opens");
+    assert_eq!((encode(&restore), found.id), (plain("restore_request"), person));
+    let given = transcript.restore_key(person).open(&bytes(&sealed[3], "sealed"), &[]).expect("the answer opens");
+    assert_eq!(given, plain("handovers"));
+}
+
+#[test]
+fn other_forms_of_a_pasted_text_are_read_as_the_same() {
+    for case in list(&file("invites.json"), "forms") {
+        let read = InviteKey::from_text(&texts(&case, "form")).map(|key| key.to_text());
+        assert_eq!(read, Ok(texts(&case, "text")));
+    }
+    for case in list(&file("pairing.json"), "forms") {
+        let read = PairingCode::from_text(&texts(&case, "form")).map(|code| code.to_text());
+        assert_eq!(read, Ok(texts(&case, "text")));
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ const INPUT: &[u8] = b"hearth";
 const SEED: [u8; 32] = [0x11; 32];
 
 /// Contexts whose signatures travel.
-pub(crate) const SIGNING: [Context; 11] = [
+pub(crate) const SIGNING: [Context; 15] = [
     Context::COMMUNITY,
     Context::OP,
     Context::ITEM,
@@ -25,7 +25,11 @@ pub(crate) const SIGNING: [Context; 11] = [
     Context::REVEAL,
     Context::DEVICE,
     Context::AUTH,
+    Context::STALE,
     Context::INVITE_AUTH,
+    Context::PREVIEW_AUTH,
+    Context::PAIR_AUTH,
+    Context::RESTORE_AUTH,
     Context::API,
 ];
 

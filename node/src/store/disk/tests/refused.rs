@@ -68,6 +68,29 @@ fn a_newer_or_older_format_is_refused_and_nothing_is_changed() {
 }
 
 #[test]
+fn a_store_of_the_format_before_is_read_and_becomes_one_of_today() {
+    let folder = tempdir().expect("a folder");
+    let (mut writer, reader) = opened(folder.path());
+    writer.commit(&puts([("key", "value")])).expect("committed");
+    let tree = reader.shared.tree();
+    tree.insert(b"\0version", &1_u64.to_be_bytes()).expect("sled writes");
+    tree.flush().expect("sled flushes");
+    drop((writer, reader));
+    // As it was, and as a crash between the two would leave it.
+    for text in ["1\n".to_owned(), format!("{FORMAT}\n")] {
+        fs::write(folder.path().join("format"), text).expect("written");
+        let (_writer, reader) = opened(folder.path());
+        assert_eq!(reader.get(b"key").expect("read"), Some(b"value".to_vec()));
+        let format = fs::read_to_string(folder.path().join("format")).expect("read");
+        assert_eq!(format, format!("{FORMAT}\n"));
+        let tree = reader.shared.tree();
+        let version = tree.insert(b"\0version", &1_u64.to_be_bytes()).expect("sled writes");
+        assert_eq!(version.as_deref(), Some(&u64::from(FORMAT).to_be_bytes()[..]));
+        tree.flush().expect("sled flushes");
+    }
+}
+
+#[test]
 fn a_format_that_is_no_number_or_missing_is_damage() {
     for damage in [&b"one"[..], b"", b"1 2", b"\xff\xfe", b"99999999999999999999"] {
         let folder = tempdir().expect("a folder");

@@ -1,6 +1,14 @@
 //! The handshake by which two nodes find out which communities they share, and prove who they
-//! are in each (section 7). This version has the transcript, the padded tags and the proofs of
-//! 7.1 and 7.2 and the sealed join of 7.3.
+//! are in each (section 7): the transcript, the padded tags and the proofs of 7.1 and 7.2.
+//!
+//! `stale` is for members who share no current key (7.4); `ask` is what somebody asks who is not
+//! in yet: to join or look (7.3), to be one more device (D4), to come back with 24 words (D6b).
+
+mod ask;
+mod stale;
+
+pub use ask::{Handover, JoinRequest, PairRequest, Paired, Preview, PreviewRequest, RestoreRequest};
+pub use stale::{SEALED_HELLO_BYTES, SealedHello, StaleHello, padding};
 
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 use subtle::ConstantTimeEq as _;
@@ -11,8 +19,9 @@ use crate::{
     epoch::{EpochKey, first},
     id::{CommunityId, Context, PersonId, hash_all},
     key::{PublicKey, SecretKey, Signature},
-    signed::Signed,
 };
+
+const UNPROVEN: Malformed = Malformed::Field("what is shown is not proven");
 
 /// `T`: what both sides have seen of one connection. Names both ends, so a man in the middle has
 /// another one; holds both nonces, so nothing can be replayed.
@@ -71,6 +80,30 @@ impl Transcript {
         EpochKey::new(hash_all(Context::JOIN_SEAL, &[community.as_bytes(), &self.0]))
     }
 
+    /// The mark of a new device that holds a pairing code's secret.
+    #[must_use]
+    pub fn pair_tag(&self, secret: &[u8; 16]) -> Bytes<16> {
+        Bytes(first(&hash_all(Context::PAIR, &[secret, &self.0])))
+    }
+
+    /// The key under which a pairing travels, to those who know the code's secret.
+    #[must_use]
+    pub fn pair_key(&self, secret: &[u8; 16]) -> EpochKey {
+        EpochKey::new(hash_all(Context::PAIR_SEAL, &[secret, &self.0]))
+    }
+
+    /// The mark of somebody who comes back with their words.
+    #[must_use]
+    pub fn restore_tag(&self, person: PersonId) -> Bytes<16> {
+        Bytes(first(&hash_all(Context::RESTORE, &[person.as_bytes(), &self.0])))
+    }
+
+    /// The key under which a restore travels, to those who know the person.
+    #[must_use]
+    pub fn restore_key(&self, person: PersonId) -> EpochKey {
+        EpochKey::new(hash_all(Context::RESTORE_SEAL, &[person.as_bytes(), &self.0]))
+    }
+
     fn proved(&self, community: CommunityId, speaker: Speaker) -> Vec<u8> {
         [&self.0[..], community.as_bytes(), &[speaker.byte()]].concat()
     }
@@ -120,7 +153,6 @@ impl Proof {
         key: &EpochKey,
         speaker: Speaker,
     ) -> Result<Proof, Malformed> {
-        const UNPROVEN: Malformed = Malformed::Field("the proof does not hold");
         let bytes = transcript.inner_key(key).open(sealed, &[]).map_err(|_| UNPROVEN)?;
         let proof: Proof = decode(&bytes, 256)?;
         proof
@@ -128,47 +160,6 @@ impl Proof {
             .verify(Context::AUTH, &transcript.proved(community, speaker), &proof.signature)
             .map_err(|_| UNPROVEN)?;
         Ok(proof)
-    }
-}
-
-/// `[cert, join, invite signature over T]`: what a newcomer sends, sealed (7.3).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
-pub struct JoinRequest {
-    /// The certificate.
-    pub cert: Signed,
-    /// The join.
-    pub join: Signed,
-    /// The invite key's signature over the transcript: until it holds, a member stays silent.
-    pub invite: Signature,
-}
-
-impl JoinRequest {
-    /// Signs the transcript with the invite key, and seals.
-    #[must_use]
-    pub fn seal(
-        transcript: &Transcript,
-        community: CommunityId,
-        cert: Signed,
-        join: Signed,
-        invite: &SecretKey,
-    ) -> Vec<u8> {
-        let signature = invite.sign(Context::INVITE_AUTH, &transcript.proved(community, Speaker::Asker));
-        transcript.join_key(community).seal(&encode(&JoinRequest { cert, join, invite: signature }), &[])
-    }
-
-    /// Opens it, and checks the invite key's signature over this very connection.
-    ///
-    /// # Errors
-    /// [`Malformed`] when it does not open, or the signature does not hold.
-    pub fn open(sealed: &[u8], transcript: &Transcript, community: CommunityId) -> Result<JoinRequest, Malformed> {
-        const UNPROVEN: Malformed = Malformed::Field("the request to join does not hold");
-        let bytes = transcript.join_key(community).open(sealed, &[]).map_err(|_| UNPROVEN)?;
-        let request: JoinRequest = decode(&bytes, 16 * 1024)?;
-        let cert = request.cert.read::<crate::invite::InviteCert>()?;
-        cert.invite
-            .verify(Context::INVITE_AUTH, &transcript.proved(community, Speaker::Asker), &request.invite)
-            .map_err(|_| UNPROVEN)?;
-        Ok(request)
     }
 }
 

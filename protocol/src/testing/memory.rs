@@ -1,4 +1,7 @@
-//! A ledger in memory.
+//! A ledger in memory, for one node of a test.
+//!
+//! Leaves to others: what is kept, and when (the engine). Always true: nothing is kept twice that an engine must keep
+//! once, and what was kept is read back as it came.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,20 +9,21 @@ use std::{
 };
 
 use crate::{
+    bytes::Bytes,
     engine::Keep,
     epoch::Scope,
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, KeptEnvelope, Ledger, PendingJoin},
+    ledger::{AddressList, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
     signed::Signed,
     wire::{AnyId, SetName},
 };
 
 /// What one node keeps.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
     communities: BTreeMap<CommunityId, Signed>,
     operations: BTreeMap<(CommunityId, u32, OpId), Signed>,
     keys: BTreeMap<(CommunityId, OpId), [u8; 32]>,
@@ -32,10 +36,16 @@ pub(super) struct Memory {
     bundles: BTreeMap<BundleHash, Vec<u8>>,
     blobs: BTreeMap<AnyId, Vec<u8>>,
     sets: BTreeSet<(CommunityId, SetName, AnyId)>,
+    met: BTreeMap<(CommunityId, Vec<u8>), (PersonId, PublicKey)>,
 }
 
 impl Memory {
-    pub(super) fn keep(&mut self, keep: Keep) {
+    /// Keeps.
+    ///
+    /// # Panics
+    /// When an operation, an item or an envelope is kept a second time, or the outcome of an envelope that is not here:
+    /// the engine must not ask for that.
+    pub fn keep(&mut self, keep: Keep) {
         match keep {
             Keep::Community(id, genesis) => drop(self.communities.insert(id, genesis)),
             Keep::Operation { community, id, lamport, signed } => {
@@ -54,11 +64,22 @@ impl Memory {
                 self.bodies.insert(item.header.body_hash, body);
                 self.items.insert(item.id, *item);
             }
+            Keep::Show(community, id) => {
+                assert!(self.sets.insert((community, SetName::Items, id.0)), "what is shown was hidden")
+            }
+            Keep::Hide(community, id) => {
+                assert!(self.sets.remove(&(community, SetName::Items, id.0)), "what is hidden was shown")
+            }
+            Keep::Met { community, peer, person, device } => {
+                self.met.insert((community, peer), (person, device));
+            }
             Keep::Envelope { id, envelope, outcome } => {
                 assert!(self.sets.insert((envelope.value.to, SetName::Envelopes, id.0)), "an envelope is kept once");
                 self.envelopes.insert(id, (envelope.value, KeptEnvelope { signed: envelope.signed, outcome }));
             }
-            Keep::Outcome(id, outcome) => self.envelopes.get_mut(&id).unwrap().1.outcome = outcome,
+            Keep::Outcome(id, outcome) => {
+                self.envelopes.get_mut(&id).expect("an outcome is of a kept envelope").1.outcome = outcome;
+            }
             Keep::Bundle(hash, bytes) => drop(self.bundles.insert(hash, bytes)),
             Keep::Addresses { community, list } => {
                 drop(self.book.insert((community, list.peer.as_slice().to_vec()), list))
@@ -70,17 +91,21 @@ impl Memory {
     }
 
     /// The items that can be read in a community, relayed ones too.
-    pub(super) fn readable(&self, community: CommunityId) -> BTreeSet<ItemId> {
-        let own = self.sets.iter().filter(|s| s.0 == community && s.1 == SetName::Items).map(|s| ItemId(s.2));
+    #[must_use]
+    pub fn readable(&self, community: CommunityId) -> BTreeSet<ItemId> {
+        let first = (community, SetName::Items, Bytes([0; 32]));
+        let own = self.sets.range(first..).take_while(|s| s.0 == community && s.1 == SetName::Items);
         let relayed = self
             .envelopes
             .values()
             .filter(|(e, kept)| e.to == community && kept.outcome == Outcome::Shown)
             .map(|(e, _)| e.item);
-        own.chain(relayed).collect()
+        own.map(|s| ItemId(s.2)).chain(relayed).collect()
     }
 
-    pub(super) fn outcome(&self, id: EnvelopeId) -> Option<Outcome> {
+    /// What became of an envelope.
+    #[must_use]
+    pub fn outcome(&self, id: EnvelopeId) -> Option<Outcome> {
         self.envelopes.get(&id).map(|(_, kept)| kept.outcome)
     }
 
@@ -96,7 +121,8 @@ impl Ledger for Memory {
         Ok(self.communities.values().cloned().collect())
     }
     fn operations(&self, community: CommunityId) -> Result<Vec<Signed>, Infallible> {
-        Ok(self.operations.iter().filter(|(key, _)| key.0 == community).map(|(_, s)| s.clone()).collect())
+        let all = self.operations.range((community, 0, OpId::new([0; 32]))..);
+        Ok(all.take_while(|(key, _)| key.0 == community).map(|(_, s)| s.clone()).collect())
     }
     fn epoch_keys(&self, community: CommunityId) -> Result<Vec<(OpId, [u8; 32])>, Infallible> {
         Ok(self.keys.iter().filter(|(key, _)| key.0 == community).map(|(key, k)| (key.1, *k)).collect())
@@ -106,6 +132,21 @@ impl Ledger for Memory {
     }
     fn addresses(&self, community: CommunityId) -> Result<Vec<AddressList>, Infallible> {
         Ok(self.book.iter().filter(|(key, _)| key.0 == community).map(|(_, list)| list.clone()).collect())
+    }
+    fn met(&self, community: CommunityId) -> Result<Vec<Met>, Infallible> {
+        let met = self.met.iter().filter(|(key, _)| key.0 == community);
+        Ok(met.map(|(key, (person, device))| (key.1.clone(), *person, *device)).collect())
+    }
+    fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, Infallible> {
+        let by = self.items.values().filter(|i| i.header.community == community && i.header.author == person);
+        Ok(by.map(|i| i.id).collect())
+    }
+    fn charter(&self, community: CommunityId) -> Result<Option<ItemId>, Infallible> {
+        let charters = self
+            .items
+            .values()
+            .filter(|i| i.header.kind == Kind::CHARTER && self.sets.contains(&(community, SetName::Items, i.id.0)));
+        Ok(charters.max_by_key(|i| (i.header.ts, i.id)).map(|i| i.id))
     }
     fn item(&self, id: ItemId) -> Result<Option<SignedItem>, Infallible> {
         Ok(self.items.get(&id).map(|item| item.signed.clone()))
@@ -173,8 +214,9 @@ impl Ledger for Memory {
         after: Option<AnyId>,
         most: usize,
     ) -> Result<Vec<AnyId>, Infallible> {
-        let all = self.sets.iter().filter(|s| s.0 == community && s.1 == set && after.is_none_or(|after| s.2 > after));
-        Ok(all.map(|s| s.2).take(most).collect())
+        let first = (community, set, after.unwrap_or(Bytes([0; 32])));
+        let all = self.sets.range(first..).take_while(|s| s.0 == community && s.1 == set);
+        Ok(all.map(|s| s.2).filter(|id| Some(*id) != after).take(most).collect())
     }
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, Infallible> {
         Ok(self.sets.contains(&(community, set, id)))

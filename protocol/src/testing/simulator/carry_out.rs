@@ -1,0 +1,85 @@
+//! Carrying out what an engine decides: the one place that knows every effect.
+
+use super::{Due, Simulator, node::named};
+use crate::{
+    engine::{Effect, Verdict},
+    limits,
+    time::Millis,
+};
+
+impl Simulator {
+    /// Carries out the effects of one input, in their order.
+    ///
+    /// # Panics
+    /// When the engine breaks a bound of the wire, or judges or answers what it was never asked.
+    pub(super) fn carry_out(&mut self, name: &str, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Keep(keep) => {
+                    self.tally.kept = self.now;
+                    self.node_mut(name).memory.keep(keep);
+                }
+                Effect::Tell(event) => {
+                    self.tally.note(self.now, ("tell", name, ""), format!("{event:?}").as_bytes());
+                    if self.conditions.aloud {
+                        eprintln!("    {name} tells {event:?}");
+                    }
+                    self.node_mut(name).events.push(event);
+                }
+                Effect::Answer(ticket, answer) => {
+                    self.tally.note(self.now, ("answer", name, ""), format!("{answer:?}").as_bytes());
+                    self.node_mut(name).answers.insert(ticket, answer);
+                }
+                Effect::Ask { peer, id, request } => {
+                    let bytes = request.to_bytes();
+                    assert!(bytes.len() <= limits::REQUEST_BYTES, "a request fits its frame");
+                    self.ask_peer(name, &named(&peer), id, bytes);
+                }
+                Effect::Respond { token, response } => {
+                    let bytes = response.to_bytes();
+                    assert!(bytes.len() <= limits::RESPONSE_BYTES, "a response fits its frame");
+                    self.answer_peer(name, token, bytes);
+                }
+                Effect::Publish { topic, data } => {
+                    assert!(data.len() <= limits::GOSSIP_BYTES, "gossip fits its frame");
+                    self.publish(name, &topic, data);
+                }
+                Effect::Subscribe(topic) => {
+                    self.node_mut(name).topics.insert(topic);
+                }
+                Effect::Unsubscribe(topic) => {
+                    self.node_mut(name).topics.remove(&topic);
+                }
+                Effect::Judge { token, verdict } => self.judged(name, token, verdict),
+                Effect::Disconnect(peer) => self.part(name, &named(&peer)),
+                Effect::HearGossip(peer) => {
+                    self.node_mut(name).hears.insert(named(&peer));
+                }
+                Effect::SpeakGossip(peer) => {
+                    self.node_mut(name).speaks.insert(named(&peer));
+                }
+                Effect::Dial { peer, .. } => self.dial(name, &named(&peer)),
+                Effect::Wake(at) => self.set_timer(name, at),
+            }
+        }
+    }
+
+    /// `at` is a time of the node's own clock.
+    fn set_timer(&mut self, name: &str, at: Millis) {
+        let number = self.number();
+        let node = self.node_mut(name);
+        node.wake = number;
+        let (life, ahead_ms) = (node.life, node.ahead_ms);
+        let at = Millis(at.0.saturating_add_signed(ahead_ms.saturating_neg()));
+        self.schedule(at, Due::Wake { at: name.to_owned(), life, number });
+    }
+
+    fn judged(&mut self, name: &str, token: u64, verdict: Verdict) {
+        let held = self.node_mut(name).held.remove(&token).expect("a verdict is of something that is held");
+        match verdict {
+            Verdict::Accept => self.spread(name, Some(&held.from), &held.frame),
+            Verdict::Ignore => self.tally.gossip.ignored = self.tally.gossip.ignored.saturating_add(1),
+            Verdict::Reject => self.tally.gossip.rejected = self.tally.gossip.rejected.saturating_add(1),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! One node of a simulation.
+//!
+//! Leaves to others: when it is told what. Always true: a stopped node has nothing but its keys, its memory and what it
+//! has told; whatever was on its way to it belongs to a life that is over.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{super::Memory, gossip::Held, hostile::Received};
+use crate::{
+    bytes::{Blob, List},
+    encoding::{decode, encode},
+    engine::{Answer, CommandRefusal, Effect, Engine, Event, Identity, Ticket},
+    epoch::SealingKey,
+    key::SecretKey,
+    ledger::AddressList,
+    limits,
+    person::Ladder,
+    text::Text,
+    time::Millis,
+};
+
+/// A node, or what is left of it while it is stopped.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) identity: Identity,
+    pub(super) memory: Memory,
+    /// None: it is hostile, and the test is its mind.
+    pub(super) engine: Option<Engine>,
+    pub(super) online: bool,
+    /// How often it was started or stopped.
+    pub(super) life: u64,
+    pub(super) events: Vec<Event>,
+    pub(super) answers: BTreeMap<Ticket, Result<Answer, CommandRefusal>>,
+    /// The connections that it knows of.
+    pub(super) peers: BTreeMap<String, u64>,
+    pub(super) topics: BTreeSet<String>,
+    /// Those whose gossip it hears, and those to whom it speaks too: of those who are connected.
+    pub(super) hears: BTreeSet<String>,
+    pub(super) speaks: BTreeSet<String>,
+    /// Gossip by its hash, and when it came.
+    pub(super) seen: BTreeMap<[u8; 32], Millis>,
+    /// Gossip that waits for a verdict.
+    pub(super) held: BTreeMap<u64, Held>,
+    /// The number of the timer that was set last.
+    pub(super) wake: u64,
+    pub(super) ahead_ms: i64,
+    /// What a hostile node has received and nobody has read.
+    pub(super) received: VecDeque<Received>,
+}
+
+impl Node {
+    pub(super) fn new(name: &str) -> Node {
+        Node {
+            identity: identity(name),
+            memory: Memory::default(),
+            engine: None,
+            online: false,
+            life: 0,
+            events: Vec::new(),
+            answers: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            topics: BTreeSet::new(),
+            hears: BTreeSet::new(),
+            speaks: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            held: BTreeMap::new(),
+            wake: 0,
+            ahead_ms: 0,
+            received: VecDeque::new(),
+        }
+    }
+
+    /// The time that its clock shows.
+    pub(super) fn clock(&self, now: Millis) -> Millis {
+        Millis(now.0.saturating_add_signed(self.ahead_ms))
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.online = false;
+        self.life = self.life.saturating_add(1);
+        self.peers.clear();
+        self.topics.clear();
+        self.hears.clear();
+        self.speaks.clear();
+        self.seen.clear();
+        self.held.clear();
+    }
+
+    /// Begins a life with an engine; what it does first is given back.
+    pub(super) fn load(&mut self, seed: &[u8; 32], now: Millis) -> Vec<Effect> {
+        let clock = self.clock(now);
+        let Ok(mut engine) = Engine::load(self.identity.clone(), seed, clock, &self.memory);
+        let effects = engine.start(clock);
+        self.engine = Some(engine);
+        self.online = true;
+        effects
+    }
+}
+
+/// Who somebody of this name is, in every run.
+fn identity(name: &str) -> Identity {
+    let ladder = Ladder::new(*blake3::hash(name.as_bytes()).as_bytes());
+    let derived = |what: &str| *blake3::hash(format!("{name} {what}").as_bytes()).as_bytes();
+    let (device, sealing) = (SecretKey::new(&derived("device")), SealingKey::new(derived("sealing")));
+    let record = ladder.record(device.public(), sealing.public(), Millis(1));
+    Identity {
+        key: Some(ladder.key(0)),
+        device,
+        sealing,
+        record,
+        name: Text::line(name).expect("names in tests are short"),
+        peer: name.as_bytes().to_vec(),
+        restoring: false,
+    }
+}
+
+/// Where a node can be found: its name is its only address. Nothing signs it.
+pub(super) fn address_list(name: &[u8], seq: u64) -> Option<AddressList> {
+    let peer: Blob<{ limits::PEER_BYTES }> = Blob::new(name.to_vec()).ok()?;
+    Some(AddressList {
+        seq,
+        list: Blob::new(encode(&(&peer, seq))).ok()?,
+        addresses: List::new(vec![Blob::new(name.to_vec()).ok()?]).ok()?,
+        peer,
+    })
+}
+
+/// The lists of a frame; what is none is left out.
+pub(super) fn read_lists(lists: &[Blob<{ limits::ADDRESS_LIST_BYTES }>]) -> Vec<AddressList> {
+    let read = |list: &Blob<{ limits::ADDRESS_LIST_BYTES }>| {
+        let (peer, seq): (Blob<{ limits::PEER_BYTES }>, u64) =
+            decode(list.as_slice(), limits::ADDRESS_LIST_BYTES).ok()?;
+        address_list(peer.as_slice(), seq)
+    };
+    lists.iter().filter_map(read).collect()
+}
+
+/// The node that a peer's name stands for.
+pub(super) fn named(peer: &[u8]) -> String {
+    String::from_utf8_lossy(peer).into_owned()
+}

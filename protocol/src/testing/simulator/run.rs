@@ -1,0 +1,219 @@
+//! Running: commands, time, nodes that stop and start, and the one step that everything is made of.
+//!
+//! Leaves to others: what each step does. Always true: steps are taken by the time at which they are due, those of one
+//! time in the order in which they were scheduled; a stopped node takes none.
+
+use super::{Due, Received, Simulator, node};
+use crate::{
+    engine::{Answer, Command, CommandRefusal, Effect, Input, ROUND_MS, Ticket},
+    testing::START,
+    time::Millis,
+};
+
+impl Simulator {
+    /// Gives a command and runs until it is answered.
+    ///
+    /// # Errors
+    /// The engine's.
+    ///
+    /// # Panics
+    /// When it is never answered, or the node does not run.
+    pub fn command(&mut self, name: &str, command: Command) -> Result<Answer, CommandRefusal> {
+        let ticket = self.order(name, command);
+        self.steps = 0;
+        loop {
+            if let Some(answer) = self.answer(name, ticket) {
+                return answer;
+            }
+            assert!(self.step(), "SEED={}: {name} does not answer", self.seed);
+        }
+    }
+
+    /// Gives a command that is decided with whatever else is due now; [`Simulator::answer`] has what it came to.
+    ///
+    /// # Panics
+    /// When the node does not run.
+    pub fn order(&mut self, name: &str, command: Command) -> Ticket {
+        assert!(self.node(name).online, "{name} does not run");
+        let ticket = self.number();
+        self.own_input(name, Input::Command(ticket, command));
+        ticket
+    }
+
+    /// What an order came to, once.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn answer(&mut self, name: &str, ticket: Ticket) -> Option<Result<Answer, CommandRefusal>> {
+        self.node_mut(name).answers.remove(&ticket)
+    }
+
+    /// Has a node look at whatever it is asked from outside: see [`crate::engine::Engine::look_at_all_asks`].
+    ///
+    /// # Panics
+    /// When the node has no engine.
+    pub fn look_at_all_asks(&mut self, name: &str) {
+        self.node_mut(name).engine.as_mut().expect("a hostile node has no engine").look_at_all_asks();
+    }
+
+    /// Decides one input on the spot, and gives the effects back in place of carrying them out: for a test that plays
+    /// the network itself, millions of times.
+    ///
+    /// # Panics
+    /// When the node has no engine.
+    pub fn decide(&mut self, name: &str, input: Input) -> Vec<Effect> {
+        let now = self.now;
+        let node = self.node_mut(name);
+        let (clock, engine) = (node.clock(now), node.engine.as_mut().expect("a hostile node has no engine"));
+        let Ok(effects) = engine.handle(clock, input, &node.memory);
+        effects
+    }
+
+    /// Runs for so long.
+    ///
+    /// # Panics
+    /// When the nodes talk without end.
+    pub fn run_for(&mut self, span_ms: u64) {
+        self.steps = 0;
+        let end = self.now.after(span_ms);
+        while self.due.first_key_value().is_some_and(|((at, _), _)| *at <= end) {
+            self.step();
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Lets the time pass by at once: what was due in it happens now.
+    pub fn leap(&mut self, span_ms: u64) {
+        self.now = self.now.after(span_ms);
+    }
+
+    /// Runs until nothing is on its way and only timers are left.
+    ///
+    /// # Panics
+    /// When the nodes talk without end.
+    pub fn settle(&mut self) {
+        self.steps = 0;
+        while self.busy > 0 && self.step() {}
+    }
+
+    /// Runs until for two whole rounds nobody has kept anything. Answers how long it took until the last thing was
+    /// kept.
+    ///
+    /// # Panics
+    /// When that takes longer than `most_ms`.
+    pub fn run_until_quiet(&mut self, most_ms: u64) -> u64 {
+        let start = self.now;
+        self.tally.kept = start;
+        while self.now.since(self.tally.kept) < ROUND_MS.saturating_mul(2) {
+            self.run_for(ROUND_MS / 4);
+            assert!(self.now.since(start) <= most_ms, "SEED={}: not quiet after {most_ms} ms", self.seed);
+        }
+        self.tally.kept.since(start)
+    }
+
+    /// Stops a node: what it has kept is left.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn stop(&mut self, name: &str) {
+        self.break_all(name);
+        self.node_mut(name).stop();
+    }
+
+    /// Starts a node, again or for the first time, from what it has kept.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn start(&mut self, name: &str) {
+        self.stop(name);
+        let seed = self.entropy();
+        let now = self.now;
+        let node = self.node_mut(name);
+        let effects = node.load(&seed, now);
+        let list = node::address_list(name.as_bytes(), now.0).expect("a name is an address");
+        self.carry_out(name, effects);
+        self.own_input(name, Input::Listening(list));
+    }
+
+    /// One thing that is due. Answers false when nothing is.
+    pub(super) fn step(&mut self) -> bool {
+        let Some(((at, _), due)) = self.due.pop_first() else { return false };
+        self.now = self.now.max(at);
+        if !due.is_timer() {
+            self.busy = self.busy.saturating_sub(1);
+        }
+        self.steps = self.steps.saturating_add(1);
+        assert!(self.steps <= self.conditions.most_steps, "SEED={}: the nodes talk without end", self.seed);
+        match due {
+            Due::Own { at, life, input } => {
+                if self.node(&at).life == life {
+                    self.input(&at, *input);
+                }
+            }
+            Due::Wake { at, life, number } => {
+                let node = self.node(&at);
+                if node.life == life && node.wake == number {
+                    self.input(&at, Input::Woken);
+                }
+            }
+            Due::Dialled { from, to, life } => self.dialled(&from, &to, life),
+            Due::Up { connection, at } => self.up(connection, &at),
+            Due::Down { connection, at } => self.down(connection, &at),
+            Due::Part { connection } => self.break_off(connection),
+            Due::Request { token, bytes } => self.requested(token, &bytes),
+            Due::Response { token, bytes } => self.responded(token, &bytes),
+            Due::TooLate { token } => self.too_late(token),
+            Due::Gossip { connection, from, to, frame } => self.gossip_arrives(connection, &from, &to, &frame),
+        }
+        true
+    }
+
+    /// Hands an input to whoever plays the node.
+    pub(super) fn input(&mut self, name: &str, input: Input) {
+        self.tally.note(self.now, (input.name(), name, ""), &[]);
+        if self.conditions.aloud {
+            eprintln!("{} {name}: {}", self.now.since(START), input.name());
+        }
+        let now = self.now;
+        let node = self.node_mut(name);
+        if !node.online {
+            return;
+        }
+        let clock = node.clock(now);
+        match &mut node.engine {
+            Some(engine) => {
+                let Ok(effects) = engine.handle(clock, input, &node.memory);
+                self.carry_out(name, effects);
+            }
+            None => node.received.extend(Received::of(input)),
+        }
+    }
+
+    /// An input that comes from the node itself.
+    pub(super) fn own_input(&mut self, name: &str, input: Input) {
+        let life = self.node(name).life;
+        self.schedule(self.now, Due::Own { at: name.to_owned(), life, input: Box::new(input) });
+    }
+
+    pub(super) fn schedule(&mut self, at: Millis, due: Due) {
+        let number = self.number();
+        if !due.is_timer() {
+            self.busy = self.busy.saturating_add(1);
+        }
+        self.due.insert((at.max(self.now), number), due);
+    }
+
+    /// A number that was not given before.
+    pub(super) fn number(&mut self) -> u64 {
+        self.next = self.next.saturating_add(1);
+        self.next
+    }
+
+    pub(super) fn entropy(&mut self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        for part in bytes.chunks_mut(8) {
+            part.copy_from_slice(&self.dice.draw().to_le_bytes());
+        }
+        bytes
+    }
+}

@@ -1,0 +1,21 @@
+//! Many nodes in one process, on a simulated network: races, partitions, restarts and hostile peers, seed after seed.
+//!
+//! Leaves to others: one rule at a time (the engine's own tests), sockets, disks and processes (`scenarios`).
+//! Always true: a failing seed is printed, and `SEED=` plays it again, step by step where `HEARTH_ALOUD` is set.
+
+mod acts;
+mod again;
+mod attack;
+mod client;
+mod convergence;
+mod crowd;
+mod forgery;
+mod guesses;
+mod intruder;
+mod invites;
+mod later;
+mod outside;
+mod removal;
+mod schedule;
+mod seeds;
+mod turmoil;
