@@ -18,5 +18,5 @@ mod view;
 pub use disk::{DiskSettings, OpenError, Overlay, ReadError, Reader, WriteError, Writer};
 pub use keep::{keep, keep_answer, kept_answer};
 pub use seal::{RowSeal, open};
-pub use upgrade::upgrade;
+pub use upgrade::{UpgradeError, upgrade};
 pub use view::{Hop, Invite, Listed, Page, Shown};
