@@ -269,9 +269,7 @@ impl Node {
             Mode::Command { network: true, .. } => self.start_network(keys, Vec::new()).await?,
             Mode::Command { network: false, .. } => {
                 // Where the node listens when it runs: what an invite key made now says.
-                if let Some(list) = translate::address_list(&keys.transport, &config.listen) {
-                    let _ = self.handle.inbox.input(hearth_protocol::engine::Input::Listening(list)).await;
-                }
+                let _ = translate::announce(&keys.transport, &config.listen, &self.handle.inbox).await;
             }
         }
         if config != before {
@@ -285,6 +283,8 @@ impl Node {
         self.ready.listen = network.listening.clone();
         self.api.listens_at(network.listening.clone());
         self.network.send_replace(Some(network.handle.clone()));
+        // Before anybody can ask for an invite key, which says where to find this node.
+        let _ = translate::announce(&keys.transport, &network.listening, &self.handle.inbox).await;
         let translating = translate::translate(
             network.reports,
             network.handle,

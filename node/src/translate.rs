@@ -30,7 +30,7 @@ pub(crate) async fn translate(
     snapshot: watch::Receiver<Arc<Snapshot>>,
     inbox: Inbox,
 ) {
-    let mut sent = announce(&transport, &listening, &inbox).await;
+    let mut sent = Ok(());
     while let (Ok(()), Some(report)) = (&sent, reports.recv().await) {
         sent = match report {
             Report::Listening { address } => {
@@ -67,7 +67,7 @@ pub(crate) async fn translate(
 }
 
 /// Tells the engine where this node can be reached, in a list signed by the transport key.
-async fn announce(transport: &[u8; 32], listening: &[String], inbox: &Inbox) -> Result<(), Ended> {
+pub(crate) async fn announce(transport: &[u8; 32], listening: &[String], inbox: &Inbox) -> Result<(), Ended> {
     match address_list(transport, listening) {
         Some(list) => inbox.input(Input::Listening(list)).await,
         None => Ok(()),
@@ -75,7 +75,7 @@ async fn announce(transport: &[u8; 32], listening: &[String], inbox: &Inbox) -> 
 }
 
 /// A signed list of this node's own addresses; none while there is none.
-pub(crate) fn address_list(transport: &[u8; 32], listening: &[String]) -> Option<AddressList> {
+fn address_list(transport: &[u8; 32], listening: &[String]) -> Option<AddressList> {
     let addresses: Vec<String> = listening.iter().take(hearth_protocol::limits::ADDRESSES).cloned().collect();
     if addresses.is_empty() {
         return None;

@@ -5,7 +5,7 @@
 
 use super::{
     Answer, CommandRefusal, Done, Effect, Engine, Event, Keep, Look, PeerName, Standing,
-    session::{Question, refused},
+    session::{Peer, Question, refused},
 };
 use crate::{
     authority::{Body, Role, policy},
@@ -118,11 +118,25 @@ impl Engine {
         {
             state.answered_joins.insert(community);
         }
-        let others =
-            self.peers.iter().filter(|(name, state)| *name != peer && !state.answered_joins.contains(&community));
-        let others: Vec<PeerName> = others.map(|(name, _)| name.clone()).collect();
         let mut effects = vec![Effect::Tell(Event::JoinRefused(community, why.to_owned()))];
-        effects.extend(others.iter().filter_map(|other| self.hello(other)));
+        effects.extend(self.ask_others(peer, community));
+        effects
+    }
+
+    /// Presents a join to a member who has not answered it: other than the one that does not let us in,
+    /// or that has gone. Who is in the middle of a hello is asked when it is done.
+    pub(super) fn ask_others(&mut self, than: &PeerName, community: CommunityId) -> Vec<Effect> {
+        let asks = |(name, state): &(&PeerName, &Peer)| *name != than && !state.answered_joins.contains(&community);
+        let others: Vec<PeerName> = self.peers.iter().filter(asks).map(|(name, _)| name.clone()).collect();
+        let mut effects = Vec::new();
+        for other in others {
+            let greeting = |state: &Peer| state.questions.values().any(|question| matches!(question, Question::Hello));
+            effects.extend(match self.asking(&other) {
+                _ if self.peers.get(&other).is_some_and(greeting) => None,
+                Some(transcript) => self.present_join(&other, &transcript, community),
+                None => self.hello(&other),
+            });
+        }
         effects
     }
 

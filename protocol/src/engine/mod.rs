@@ -259,7 +259,13 @@ impl Engine {
             Input::Disconnected(peer) => {
                 self.peers.remove(&peer);
                 // Whoever waits to be let in does not wait for the next round.
-                Ok(if self.wanted_joins().is_empty() { Vec::new() } else { self.redial() })
+                let wanted = self.wanted_joins();
+                let asked = wanted.iter().flat_map(|community| self.ask_others(&peer, *community));
+                let mut effects: Vec<Effect> = asked.collect();
+                if !wanted.is_empty() {
+                    effects.extend(self.redial());
+                }
+                Ok(effects)
             }
             Input::Unreachable(peer) => Ok(vec![Effect::Tell(Event::Unreachable(peer))]),
             Input::Listening(list) => {

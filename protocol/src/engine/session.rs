@@ -169,9 +169,9 @@ impl Engine {
             Some(Question::Pull(community)) => {
                 state.pulls.remove(&community);
             }
+            Some(Question::Join(community)) => return self.ask_others(peer, community),
             Some(
                 Question::Prove(_)
-                | Question::Join(_)
                 | Question::Preview(_)
                 | Question::Addresses(_)
                 | Question::Keys(_)

@@ -222,7 +222,7 @@ async fn what_may_not_cross_is_refused_by_the_name_of_the_rule() {
 
     let ruling = json!({ "role": "none", "reason": "moved away" });
     let ruled = border.alice.tell("/communities/garden/members/ferry", ruling).await;
-    assert_eq!(ruled, json!({ "person": border.ferry_id().await, "role": "none" }));
+    assert_eq!(ruled, json!({ "person": border.ferry_id().await, "role": "none", "proposed": false }));
     let log = border.alice.get("/communities/garden/log").await;
     let removed = |operation: &Value| operation["what"] == "removed ferry: moved away";
     assert!(log["operations"].as_array().unwrap().iter().any(removed), "{log}");

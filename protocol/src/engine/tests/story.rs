@@ -5,7 +5,7 @@ use crate::{
     authority::Role,
     bytes::List,
     encoding::V1,
-    engine::{Answer, Command, CommandRefusal, Event},
+    engine::{Answer, Command, CommandRefusal, Event, ROUND_MS},
     id::{CommunityId, ItemId, OpId},
     invite::InviteKey,
     item::{Body, Draft, Kind, Post},
@@ -97,6 +97,30 @@ fn any_member_admits_while_the_inviter_is_away_and_uses_are_counted() {
     join(&mut world, "dave", &second).unwrap();
     assert_eq!(role(&world, "bob", garden, "dave"), Role::None);
     assert!(world.node("dave").events.contains(&Event::JoinRefused(garden, "invite_used_up".to_owned())));
+}
+
+#[test]
+fn who_cannot_let_anybody_in_delays_nobody() {
+    // alice ── ferry ── dave: alice is of another community, and may be asked first.
+    let mut asked_in_vain = 0;
+    for seed in 0..30 {
+        let mut world = World::delayed(seed, &["alice", "ferry", "dave"]);
+        let garden = found(&mut world, "alice", "garden");
+        let library = found(&mut world, "dave", "library");
+        let key = invite(&mut world, "alice", garden, 1);
+        join(&mut world, "ferry", &key).unwrap();
+        assert_eq!(role(&world, "ferry", garden, "ferry"), Role::Member, "seed {seed}");
+        let key = invite(&mut world, "dave", library, 1);
+        let begun = world.now();
+        join(&mut world, "ferry", &key).unwrap();
+        while role(&world, "ferry", library, "ferry") == Role::None {
+            world.pass(100);
+            assert!(world.now() < begun.after(ROUND_MS / 3), "seed {seed}: waits for the next round");
+        }
+        let vain = Event::JoinRefused(library, "unknown".to_owned());
+        asked_in_vain += usize::from(world.node("ferry").events.contains(&vain));
+    }
+    assert!(asked_in_vain > 3, "{asked_in_vain}");
 }
 
 #[test]

@@ -27,6 +27,11 @@ impl World {
         World(simulator.with(names))
     }
 
+    /// The same with a network to speak of, in which each seed delays other frames.
+    pub(super) fn delayed(seed: u64, names: &[&str]) -> World {
+        World(Simulator::new(seed).with(names))
+    }
+
     pub(super) fn node(&self, name: &str) -> Node<'_> {
         Node { engine: self.0.engine(name), memory: self.0.memory(name), events: self.0.events(name) }
     }
