@@ -48,14 +48,7 @@ impl Engine {
         let pending = PendingJoin { community, key: text, join };
         self.pending.insert(community, pending.clone());
         let mut effects = vec![Effect::Keep(Keep::Pending(pending))];
-        let peers: Vec<PeerName> = self.peers.keys().cloned().collect();
-        for peer in peers {
-            if let Some(state) = self.peers.get_mut(&peer) {
-                state.answered_joins.remove(&community);
-            }
-            effects.extend(self.greet(&peer));
-        }
-        effects.extend(self.redial());
+        effects.extend(self.ask_anew(community));
         Ok((Answer::Joining(community), effects))
     }
 
@@ -87,13 +80,18 @@ impl Engine {
             effects.push(Effect::Keep(Keep::Settled(community)));
         } else if was_in && arriving {
             effects.push(Effect::Tell(Event::Lapsed(community)));
-            for peer in self.peers.values_mut() {
-                peer.answered_joins.remove(&community);
-            }
-            let peers: Vec<PeerName> = self.peers.keys().cloned().collect();
-            effects.extend(peers.iter().flat_map(|peer| self.greet(peer)).collect::<Vec<_>>());
-            effects.extend(self.redial());
+            effects.extend(self.ask_anew(community));
         }
+        effects
+    }
+
+    /// Presents a join to whoever is connected, whatever they answered before, and looks for others.
+    fn ask_anew(&mut self, community: CommunityId) -> Vec<Effect> {
+        for peer in self.peers.values_mut() {
+            peer.answered_joins.remove(&community);
+        }
+        let mut effects = self.ask_others(None, community);
+        effects.extend(self.redial());
         effects
     }
 
@@ -119,25 +117,36 @@ impl Engine {
             state.answered_joins.insert(community);
         }
         let mut effects = vec![Effect::Tell(Event::JoinRefused(community, why.to_owned()))];
-        effects.extend(self.ask_others(peer, community));
+        effects.extend(self.ask_others(Some(peer), community));
         effects
     }
 
     /// Presents a join to a member who has not answered it: other than the one that does not let us in,
-    /// or that has gone. Who is in the middle of a hello is asked when it is done.
-    pub(super) fn ask_others(&mut self, than: &PeerName, community: CommunityId) -> Vec<Effect> {
-        let asks = |(name, state): &(&PeerName, &Peer)| *name != than && !state.answered_joins.contains(&community);
+    /// or that has gone.
+    pub(super) fn ask_others(&mut self, than: Option<&PeerName>, community: CommunityId) -> Vec<Effect> {
+        let asks =
+            |(name, state): &(&PeerName, &Peer)| than != Some(*name) && !state.answered_joins.contains(&community);
         let others: Vec<PeerName> = self.peers.iter().filter(asks).map(|(name, _)| name.clone()).collect();
-        let mut effects = Vec::new();
-        for other in others {
-            let greeting = |state: &Peer| state.questions.values().any(|question| matches!(question, Question::Hello));
-            effects.extend(match self.asking(&other) {
-                _ if self.peers.get(&other).is_some_and(greeting) => None,
-                Some(transcript) => self.present_join(&other, &transcript, community),
-                None => self.hello(&other),
-            });
+        let present =
+            |peer: &PeerName| self.ask_at_once(peer, |engine, under| engine.present_join(peer, under, community));
+        others.iter().filter_map(present).collect()
+    }
+
+    /// Asks under the transcript that there is. Where there is none a hello comes first, and `show_tags`
+    /// then asks all that waits.
+    fn ask_at_once(
+        &mut self,
+        peer: &PeerName,
+        ask: impl FnOnce(&mut Engine, &Transcript) -> Option<Effect>,
+    ) -> Option<Effect> {
+        let mut questions = self.peers.get(peer)?.questions.values();
+        if questions.any(|question| matches!(question, Question::Hello)) {
+            return None;
         }
-        effects
+        match self.asking(peer) {
+            Some(transcript) => ask(self, &transcript),
+            None => self.hello(peer),
+        }
     }
 
     pub(super) fn cancel_join(&mut self, community: CommunityId) -> Done {
@@ -307,7 +316,8 @@ impl Engine {
     pub(super) fn look(&mut self, now: Millis, key: &InviteKey) -> Done {
         self.looking = Some((key.clone(), now.after(LOOK_MS)));
         let peers: Vec<PeerName> = self.peers.keys().cloned().collect();
-        let mut effects: Vec<Effect> = peers.iter().filter_map(|peer| self.hello(peer)).collect();
+        let look = |peer: &PeerName| self.ask_at_once(peer, |engine, under| engine.look_at(peer, under));
+        let mut effects: Vec<Effect> = peers.iter().filter_map(look).collect();
         effects.extend(self.redial());
         Ok((Answer::Looking(key.community), effects))
     }

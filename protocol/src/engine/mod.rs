@@ -260,7 +260,7 @@ impl Engine {
                 self.peers.remove(&peer);
                 // Whoever waits to be let in does not wait for the next round.
                 let wanted = self.wanted_joins();
-                let asked = wanted.iter().flat_map(|community| self.ask_others(&peer, *community));
+                let asked = wanted.iter().flat_map(|community| self.ask_others(Some(&peer), *community));
                 let mut effects: Vec<Effect> = asked.collect();
                 if !wanted.is_empty() {
                     effects.extend(self.redial());

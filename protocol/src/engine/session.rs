@@ -169,7 +169,7 @@ impl Engine {
             Some(Question::Pull(community)) => {
                 state.pulls.remove(&community);
             }
-            Some(Question::Join(community)) => return self.ask_others(peer, community),
+            Some(Question::Join(community)) => return self.ask_others(Some(peer), community),
             Some(
                 Question::Prove(_)
                 | Question::Preview(_)

@@ -124,6 +124,25 @@ fn who_cannot_let_anybody_in_delays_nobody() {
 }
 
 #[test]
+fn who_joins_or_looks_while_a_hello_is_under_way_is_asked_for_at_once() {
+    // alice ── bob, who have just met: each span ends at another step of their hellos.
+    for span in (0..400).step_by(10) {
+        let mut world = World::delayed(span, &["alice", "bob"]);
+        let garden = found(&mut world, "alice", "garden");
+        let key = InviteKey::from_text(&invite(&mut world, "alice", garden, 1)).unwrap();
+        world.meet_for("bob", "alice", span);
+        let begun = world.now();
+        let _ = world.command("bob", Command::Preview(Box::new(key.clone()))).unwrap();
+        let _ = world.command("bob", Command::Join(Box::new(key.clone()), key.to_text())).unwrap();
+        let looked = |world: &World| world.node("bob").events.iter().any(|event| matches!(event, Event::Looked(_)));
+        while role(&world, "bob", garden, "bob") == Role::None || !looked(&world) {
+            world.pass(100);
+            assert!(world.now() < begun.after(ROUND_MS / 3), "after {span} ms: waits for the next round");
+        }
+    }
+}
+
+#[test]
 fn comparison_alone_brings_everything_to_whoever_was_away() {
     // alice ── bob ── carol, gossip off
     let mut world = World::of(&["alice", "bob", "carol"]);

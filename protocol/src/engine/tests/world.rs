@@ -109,6 +109,12 @@ impl World {
         self.0.settle();
     }
 
+    /// Two meet, and so much later may still be talking.
+    pub(super) fn meet_for(&mut self, a: &str, b: &str, span_ms: u64) {
+        self.0.dial(a, b);
+        self.0.run_for(span_ms);
+    }
+
     /// Time passes.
     pub(super) fn pass(&mut self, span_ms: u64) {
         self.0.run_for(span_ms);
