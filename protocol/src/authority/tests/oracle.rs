@@ -421,7 +421,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// B11: one's own for core, anybody's for a steward.
-    fn ends(&self, end: Op, cert: Cert) -> bool {
+    pub(super) fn ends(&self, end: Op, cert: Cert) -> bool {
         let level = if self.steps[end].author == Some(cert.inviter) { Role::Core } else { Role::Steward };
         self.steps[end].act == (Act::InviteEnd { cert }) && self.acts(end, level, Asked::All)
     }
