@@ -127,3 +127,25 @@ fn an_invite_is_refused_everywhere_by_name_when_used_up_ended_or_too_old() {
         }
     });
 }
+
+#[test]
+fn who_was_about_to_be_let_in_when_all_members_go_at_once_asks_again_when_they_are_back() {
+    // dave ══ alice, bob and carol, each with each; ══ is cut while dave asks
+    play("invites, all gone", 20, |seed| {
+        let mut dice = Dice::new(seed ^ 0x60);
+        let mut simulator = simulator(seed).with(&MEMBERS).with(&["dave"]);
+        let garden = garden_of(&mut simulator, &MEMBERS);
+        let (_, key) = invite(&mut simulator, "alice", garden, 1);
+        simulator.conditions.latency_ms = 50..=500;
+        // Of whom nobody answers may not be asked in turn without end.
+        simulator.conditions.most_steps = 100_000;
+        simulator.command("dave", joining(&key)).expect("dave may ask");
+        simulator.run_for(dice.below(3_000) as u64);
+        simulator.cut_apart(&["dave"], &MEMBERS);
+        simulator.run_for(5_000);
+        simulator.heal();
+        simulator.run_until_quiet(QUIET_MS);
+        assert_eq!(role(&simulator, "carol", garden, "dave"), Role::Member);
+        assert_eq!(log(&simulator, "dave", garden), log(&simulator, "alice", garden));
+    });
+}

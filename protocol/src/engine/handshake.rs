@@ -49,6 +49,7 @@ impl Engine {
             state.pulls.clear();
             state.questions.retain(|_, question| !matches!(question, Question::Pull(_)));
             state.hellos = state.hellos.wrapping_add(1);
+            state.unanswered_joins.clear();
             state.asking = Some(Asking { transcript, fresh, shared: Default::default(), proven: Default::default() });
         }
         let mut effects = Vec::new();

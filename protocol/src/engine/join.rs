@@ -124,8 +124,10 @@ impl Engine {
     /// Presents a join to a member who has not answered it: other than the one that does not let us in,
     /// or that has gone.
     pub(super) fn ask_others(&mut self, than: Option<&PeerName>, community: CommunityId) -> Vec<Effect> {
-        let asks =
-            |(name, state): &(&PeerName, &Peer)| than != Some(*name) && !state.answered_joins.contains(&community);
+        let asks = |(name, state): &(&PeerName, &Peer)| {
+            let had = state.answered_joins.contains(&community) || state.unanswered_joins.contains(&community);
+            than != Some(*name) && !had
+        };
         let others: Vec<PeerName> = self.peers.iter().filter(asks).map(|(name, _)| name.clone()).collect();
         let present =
             |peer: &PeerName| self.ask_at_once(peer, |engine, under| engine.present_join(peer, under, community));

@@ -44,6 +44,8 @@ pub(super) struct Peer {
     vain: u32,
     /// Communities into which this peer was asked to let us, and has said yes or no.
     pub(super) answered_joins: BTreeSet<CommunityId>,
+    /// Those of which it has said nothing; it is asked again once it has answered a hello.
+    pub(super) unanswered_joins: BTreeSet<CommunityId>,
 }
 
 #[derive(Debug)]
@@ -169,7 +171,11 @@ impl Engine {
             Some(Question::Pull(community)) => {
                 state.pulls.remove(&community);
             }
-            Some(Question::Join(community)) => return self.ask_others(Some(peer), community),
+            Some(Question::Join(community)) => {
+                // Or two that have both gone would be asked in turn until the network says so.
+                state.unanswered_joins.insert(community);
+                return self.ask_others(Some(peer), community);
+            }
             Some(
                 Question::Prove(_)
                 | Question::Preview(_)
