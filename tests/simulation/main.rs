@@ -15,6 +15,7 @@ mod intruder;
 mod invites;
 mod later;
 mod outside;
+mod probes;
 mod removal;
 mod schedule;
 mod seeds;

@@ -132,7 +132,8 @@ impl Engine {
         let proven: Vec<CommunityId> = state.asking.iter().flat_map(|a| a.proven.keys().copied()).collect();
         let unproven = self.communities.values().any(|s| !s.is_private() && !proven.contains(&s.id()));
         let asks = |wanted: &CommunityId| !state.answered_joins.contains(wanted);
-        let wanting = unproven || state.asking.is_none() || self.wanted_joins().iter().any(asks);
+        // Of whom nothing is proven is asked every round, also by a node of no community: a stranger counts (P19).
+        let wanting = unproven || proven.is_empty() || self.wanted_joins().iter().any(asks);
         let mut effects: Vec<Effect> = if wanting { self.hello(peer).into_iter().collect() } else { Vec::new() };
         for community in proven {
             if Some(community) == self.own_space() {
