@@ -9,7 +9,8 @@ use hearth_protocol::{
     engine::{Answer, Command, CommandRefusal, Event, ROUND_MS},
     id::{CertId, CommunityId, ItemId, OpId, PersonId},
     invite::InviteKey,
-    item::{Body, Draft, Post},
+    item::{Body, Draft, Header, Post},
+    ledger::Ledger as _,
     testing::Simulator,
     text::Text,
     time::DAY_MS,
@@ -101,6 +102,12 @@ pub(crate) fn write(
         Answer::Items(items) => items.first().expect("one community, one item").0,
         other => panic!("{other:?}"),
     })
+}
+
+/// The header of an item that a node has kept.
+pub(crate) fn header(simulator: &Simulator, at: &str, id: ItemId) -> Option<Header> {
+    let Ok(item) = simulator.memory(at).item(id);
+    Some(item?.trusted().expect("it was kept").header)
 }
 
 /// A person's role, as one node sees it.

@@ -13,6 +13,7 @@ mod forgery;
 mod guesses;
 mod intruder;
 mod invites;
+mod keys;
 mod later;
 mod outside;
 mod probes;

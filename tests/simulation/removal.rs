@@ -11,14 +11,13 @@ use hearth_protocol::{
     authority::{Body as Act, Role, Subject},
     engine::ROUND_MS,
     id::{CommunityId, ItemId, OpId},
-    item::{Header, Kind},
-    ledger::Ledger,
+    item::Kind,
     testing::Simulator,
 };
 use hearth_tests::shared;
 
 use crate::{
-    acts::{log, role, state},
+    acts::{header, log, role, state},
     intruder::{Heard, Intruder},
     schedule::Schedule,
     seeds::{is_long, play},
@@ -152,11 +151,6 @@ fn marks_in(bytes: &[u8]) -> Vec<usize> {
     let starts = bytes.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
     let number = |at: usize| std::str::from_utf8(bytes.get(at + MARK.len()..at + MARK.len() + 6)?).ok()?.parse().ok();
     starts.filter_map(|(at, _)| number(at)).collect()
-}
-
-fn header(simulator: &Simulator, at: &str, id: ItemId) -> Option<Header> {
-    let Ok(item) = simulator.memory(at).item(id);
-    Some(item?.trusted().expect("it was kept").header)
 }
 
 /// (b) What is readable is by somebody who has a role; or by eve, on the chains where the rulings on her end.

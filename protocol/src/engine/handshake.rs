@@ -123,7 +123,11 @@ impl Engine {
     fn devices_at(&self, now: Millis, peer: &PeerName, nth: usize) -> Vec<(CommunityId, Bytes<32>)> {
         let me = self.me.person();
         let (mut known, mut guesses) = (Vec::new(), Vec::new());
-        let speaks = |s: &&std::sync::Arc<Standing>| !s.is_private() && (s.is_in(me) || s.has_untold_leave(now));
+        let answering = self.peers.get(peer).and_then(|state| state.answering.as_ref());
+        // Whoever has proven themselves to us takes us for a member, whatever our own log says.
+        let is_called = |s: &Standing| answering.is_some_and(|a| a.proven.values().any(|(of, _)| *of == s.id()));
+        let speaks =
+            |s: &&std::sync::Arc<Standing>| !s.is_private() && (s.is_in(me) || s.has_untold_leave(now) || is_called(s));
         for standing in self.communities.values().filter(speaks) {
             let community = standing.id();
             if let Some((person, device)) = standing.met.get(peer) {
@@ -223,8 +227,9 @@ impl Engine {
             return refused("unknown");
         };
         let opened = hellos.iter().filter_map(|hello| StaleHello::open(hello, &transcript, &self.me.sealing));
+        // Also where we are out, by our own log: who takes us for a member may know that it lapsed.
         let current = |hello: &StaleHello| {
-            self.standing(hello.community).is_some_and(|s| s.is_in(self.me.person()) && !s.is_private())
+            self.standing(hello.community).is_some_and(|s| !s.is_private())
                 && self.is_current(peer, hello.community, hello.person, hello.device)
         };
         let fresh: Vec<(CommunityId, EpochKey)> =

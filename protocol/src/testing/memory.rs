@@ -103,6 +103,12 @@ impl Memory {
         own.map(|s| ItemId(s.2)).chain(relayed).collect()
     }
 
+    /// Loses the epoch keys of a community, and everything that one was sealed in.
+    pub(super) fn forget_keys(&mut self, community: CommunityId) {
+        self.keys.retain(|(of, _), _| *of != community);
+        self.blobs.clear();
+    }
+
     /// What became of an envelope.
     #[must_use]
     pub fn outcome(&self, id: EnvelopeId) -> Option<Outcome> {

@@ -57,6 +57,8 @@ pub struct Conditions {
     pub most_steps: u64,
     /// Whether every step is printed.
     pub aloud: bool,
+    /// Whether what is published is kept for [`Simulator::published`].
+    pub recorded: bool,
 }
 
 impl Default for Conditions {
@@ -68,6 +70,7 @@ impl Default for Conditions {
             fanout: 6,
             most_steps: 20_000_000,
             aloud: false,
+            recorded: false,
         }
     }
 }
@@ -101,6 +104,7 @@ pub struct Simulator {
     connections: BTreeMap<u64, Connection>,
     questions: BTreeMap<u64, Question>,
     tally: Tally,
+    published: Vec<std::sync::Arc<Frame>>,
 }
 
 /// What happens at some time.
@@ -154,6 +158,7 @@ impl Simulator {
             connections: BTreeMap::new(),
             questions: BTreeMap::new(),
             tally: Tally::default(),
+            published: Vec::new(),
         }
     }
 

@@ -43,9 +43,16 @@ impl Simulator {
     pub(super) fn publish(&mut self, name: &str, topic: &str, data: Vec<u8>) {
         let frame = Frame::new(topic, data);
         if self.is_new(name, &frame) {
+            self.published.extend(self.conditions.recorded.then(|| Arc::clone(&frame)));
             self.tally.gossip.published = self.tally.gossip.published.saturating_add(1);
             self.spread(name, None, &frame);
         }
+    }
+
+    /// Whatever nodes with an engine have published while [`Conditions::recorded`](super::Conditions) was set: topic
+    /// and sealed bytes, each once for every node that did.
+    pub fn published(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.published.iter().map(|frame| (frame.topic.as_str(), frame.data.as_slice()))
     }
 
     /// Whether a node sees this for the first time; from now on it does not.

@@ -6,6 +6,7 @@
 use super::{Due, Received, Simulator, node};
 use crate::{
     engine::{Answer, Command, CommandRefusal, Effect, Input, ROUND_MS, Ticket},
+    id::CommunityId,
     testing::START,
     time::Millis,
 };
@@ -118,6 +119,16 @@ impl Simulator {
     pub fn stop(&mut self, name: &str) {
         self.break_all(name);
         self.node_mut(name).stop();
+    }
+
+    /// Takes the epoch keys of a community from a stopped node, and everything that one was sealed in.
+    ///
+    /// # Panics
+    /// When the node runs, or nobody is called so.
+    pub fn forget_keys(&mut self, name: &str, community: CommunityId) {
+        let node = self.node_mut(name);
+        assert!(!node.online, "{name} runs, and holds them");
+        node.memory.forget_keys(community);
     }
 
     /// Starts a node, again or for the first time, from what it has kept.
