@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use hearth_protocol::{
     authority::{Body, Log, Operation, State, evaluate},
     bytes::{Blob, Bytes, List},
-    community::Community,
+    community::{Community, Genesis},
     encoding::{decode, encode},
     engine::Identity,
     epoch::{EpochBlob, EpochKey, SealedKey, seal_to, sealing_info},
@@ -146,10 +146,10 @@ impl Intruder {
     /// Takes over what a memory holds: keys of every community; operations and items of this one.
     pub(crate) fn learn(&mut self, memory: &Memory, now: Millis) {
         let Ok(communities) = memory.communities();
-        for community in communities.into_iter().filter_map(|genesis| Community::check(genesis).ok()) {
-            let Ok(keys) = memory.epoch_keys(community.id);
+        for community in communities.iter().map(|genesis| CommunityId::from(genesis.id::<Genesis>())) {
+            let Ok(keys) = memory.epoch_keys(community);
             for (epoch, key) in keys {
-                self.hold(Held { community: community.id, epoch: Some(epoch), key: EpochKey::new(key) });
+                self.hold(Held { community, epoch: Some(epoch), key: EpochKey::new(key) });
             }
         }
         let Ok(operations) = memory.operations(self.community);
@@ -157,7 +157,7 @@ impl Intruder {
             self.absorb(signed, now);
         }
         let Ok(items) = memory.ids(self.community, SetName::Items, None, usize::MAX);
-        for id in items {
+        for id in items.into_iter().filter(|id| !self.carries.contains_key(&ItemId(*id))).collect::<Vec<_>>() {
             let Ok(item) = memory.item(ItemId(id));
             let Some(signed) = item else { continue };
             let Ok(body) = memory.body(signed.clone().trusted().expect("it was kept").header.body_hash);
@@ -184,8 +184,13 @@ impl Intruder {
     }
 
     pub(crate) fn absorb(&mut self, signed: Signed, now: Millis) {
+        // Before its signatures are checked: this is asked many times of everything.
+        let id = OpId::from(signed.id::<Operation>());
+        if self.log.contains(id) || self.orphans.iter().any(|orphan| OpId::from(orphan.id()) == id) {
+            return;
+        }
         let Ok(operation) = Verified::<Operation>::check(signed) else { return };
-        if operation.value.community != self.community || self.log.contains(OpId::from(operation.id())) {
+        if operation.value.community != self.community {
             return;
         }
         self.orphans.push_back(operation);
@@ -432,7 +437,7 @@ impl Intruder {
         let infos: Vec<(OpId, Vec<u8>)> = self
             .log
             .operations()
-            .filter(|place| matches!(place.operation.body, Body::Epoch(_)))
+            .filter(|place| matches!(place.operation.body, Body::Epoch(_)) && !self.has_key_of(place.id))
             .map(|place| (place.id, sealing_info(self.community, &place.operation.parents)))
             .collect();
         let mine: Vec<&SealedKey> = blob.iter().filter(|sealed| self.is_to_me(sealed)).collect();
@@ -445,12 +450,21 @@ impl Intruder {
         }
     }
 
+    /// Whether it has the key to which an epoch of its community has committed: no other would open anything more.
+    fn has_key_of(&self, epoch: OpId) -> bool {
+        let commit = self.log.get(epoch).and_then(|place| match &place.operation.body {
+            Body::Epoch(epoch) => Some(epoch.commit),
+            _ => None,
+        });
+        self.keys.iter().any(|held| held.epoch == Some(epoch) && Some(held.key.commit()) == commit)
+    }
+
     fn is_to_me(&self, sealed: &SealedKey) -> bool {
         self.who.device.public().0.as_bytes().starts_with(sealed.0.as_bytes())
     }
 
     fn take_keys(&mut self, community: CommunityId, keys: &[(OpId, SealedKey)]) {
-        for (epoch, sealed) in keys {
+        for (epoch, sealed) in keys.iter().filter(|(epoch, _)| !self.has_key_of(*epoch)).collect::<Vec<_>>() {
             if let Ok(key) = self.who.sealing.open(sealed, &sealing_info(community, &[*epoch])) {
                 self.hold(Held { community, epoch: Some(*epoch), key });
             }

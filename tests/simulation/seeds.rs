@@ -3,7 +3,10 @@
 //! `SEED=` plays that one only; `HEARTH_LONG=1` plays for five minutes; `HEARTH_ALOUD=1` prints every step.
 
 use std::{
-    env, thread,
+    env,
+    panic::resume_unwind,
+    sync::atomic::{AtomicU64, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -24,26 +27,66 @@ impl Drop for Playing<'_> {
     }
 }
 
+/// The seeds of one test.
+struct Seeds<'a> {
+    test: &'a str,
+    times: u64,
+    /// The one that `SEED=` names, if it does.
+    only: Option<u64>,
+    first: u64,
+    start: Instant,
+    played: AtomicU64,
+}
+
+impl<'a> Seeds<'a> {
+    fn new(test: &'a str, times: u64) -> Seeds<'a> {
+        let only = env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
+        // Others than last time, or the same few would be the only ones ever played.
+        let first = only.unwrap_or_else(|| seed::fresh() >> 16);
+        Seeds { test, times, only, first, start: Instant::now(), played: AtomicU64::new(0) }
+    }
+
+    /// Plays one after the other, until there are none left.
+    fn play(&self, mut one: impl FnMut(u64)) {
+        while let Ok(nth) = self.played.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |nth| {
+            let more = if self.only.is_some() { nth == 0 } else { nth < self.times || self.has_time() };
+            more.then_some(nth + 1)
+        }) {
+            let _playing = Playing(self.test, self.first + nth);
+            one(self.first + nth);
+        }
+    }
+
+    fn has_time(&self) -> bool {
+        is_long() && self.start.elapsed() < LONG
+    }
+
+    fn tell(&self) {
+        let (played, seconds) = (self.played.load(Ordering::Relaxed), self.start.elapsed().as_secs_f64());
+        shared::tell(&format!("{}: {played} seeds from SEED={} on in {seconds:.1} s", self.test, self.first));
+    }
+}
+
 /// Plays so many seeds.
-pub(crate) fn play(test: &str, times: u64, mut one: impl FnMut(u64)) {
-    let mut play = |seed: u64| {
-        let _playing = Playing(test, seed);
-        one(seed);
+pub(crate) fn play(test: &str, times: u64, one: impl FnMut(u64)) {
+    let seeds = Seeds::new(test, times);
+    seeds.play(one);
+    seeds.tell();
+}
+
+/// Plays so many seeds on two threads, for a test that takes longer than all others; gives what each of the two came to.
+pub(crate) fn play_on_two<T: Default + Send>(test: &str, times: u64, one: impl Fn(u64, &mut T) + Sync) -> [T; 2] {
+    let seeds = Seeds::new(test, times);
+    let half = || {
+        let mut total = T::default();
+        seeds.play(|seed| one(seed, &mut total));
+        total
     };
-    if let Ok(seed) = env::var("SEED") {
-        return play(seed.parse().expect("SEED is a number"));
-    }
-    let long = is_long();
-    let start = Instant::now();
-    // Others than last time, or the same few would be the only ones ever played.
-    let first = seed::fresh() >> 16;
-    let mut played = 0;
-    while played < times || long && start.elapsed() < LONG {
-        play(first + played);
-        played += 1;
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    shared::tell(&format!("{test}: {played} seeds from SEED={first} on in {seconds:.1} s"));
+    let totals = thread::scope(|scope| {
+        [scope.spawn(half), scope.spawn(half)].map(|half| half.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    seeds.tell();
+    totals
 }
 
 /// Whether there is time for more than usual.
