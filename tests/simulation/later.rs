@@ -4,12 +4,12 @@
 //! one.
 
 use hearth_protocol::{
-    authority::Role,
+    authority::{Body as Act, Role},
     bytes::List,
-    engine::{Answer, Command, Event, ROUND_MS},
-    id::{CommunityId, ItemId},
+    engine::{Answer, Command, CommandRefusal, Event, ROUND_MS},
+    id::{CommunityId, EnvelopeId, ItemId},
     item::{Body, Draft},
-    link::{Direction, KindSet, LinkTerms, Outcome},
+    link::{Direction, KindSet, LinkTerms, Outcome, RelayRefusal},
     testing::Simulator,
     text::Text,
     time::DAY_MS,
@@ -159,10 +159,16 @@ fn border(simulator: &mut Simulator) -> Border {
     Border { garden, library, into }
 }
 
-fn relay(simulator: &mut Simulator, item: ItemId, to: CommunityId) {
+fn relay(simulator: &mut Simulator, item: ItemId, to: CommunityId) -> EnvelopeId {
+    match try_relay(simulator, item, to) {
+        Ok(Answer::Relayed(id, Outcome::Shown)) => id,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn try_relay(simulator: &mut Simulator, item: ItemId, to: CommunityId) -> Result<Answer, CommandRefusal> {
     let note = Text::written("matters there").expect("it is short");
-    let relayed = simulator.command("ferry", Command::Relay { item, to, note, summary: None, tags: Vec::new() });
-    assert!(matches!(relayed, Ok(Answer::Relayed(_, Outcome::Shown))), "{relayed:?}");
+    simulator.command("ferry", Command::Relay { item, to, note, summary: None, tags: Vec::new() })
 }
 
 fn find(simulator: &mut Simulator, garden: CommunityId, text: &str) -> ItemId {
@@ -170,6 +176,63 @@ fn find(simulator: &mut Simulator, garden: CommunityId, text: &str) -> ItemId {
     let item = write(simulator, "alice", garden, draft).expect("alice is the founder");
     simulator.run_for(5_000);
     item
+}
+
+#[test]
+fn case_11_5_what_a_removed_broker_carries_on_is_shown_until_the_other_side_cuts_it_and_hidden_then() {
+    // alice ══ ferry ── carol ══ dave; ══ is cut while alice removes ferry, and tells dave in person: nothing carries a
+    // ruling across a border yet
+    play("case 11.5", 2, |seed| {
+        let mut simulator = simulator(seed).with(&["alice", "carol", "dave", "ferry"]);
+        let Border { garden, library, .. } = border(&mut simulator);
+        bring_in(&mut simulator, "dave", library, "carol");
+        let finds: Vec<ItemId> = (0..45).map(|n| find(&mut simulator, garden, &format!("find {n}"))).collect();
+        let (before, after) = finds.split_at(40);
+        let kept: Vec<EnvelopeId> = before.iter().map(|item| relay(&mut simulator, *item, library)).collect();
+        simulator.run_until_quiet(QUIET_MS);
+        simulator.cut_apart(&["carol", "ferry"], &["alice", "dave"]);
+        remove(&mut simulator, "alice", garden, "ferry");
+        // On old dates.
+        simulator.set_clock("ferry", -300_000);
+        let late: Vec<EnvelopeId> = after.iter().map(|item| relay(&mut simulator, *item, library)).collect();
+        simulator.run_until_quiet(QUIET_MS);
+        let shown = simulator.memory("carol").readable(library);
+        assert!(finds.iter().all(|item| shown.contains(item)), "nothing in the library said no");
+
+        remove(&mut simulator, "dave", library, "ferry");
+        let log = &simulator.engine("dave").communities()[&library].log;
+        let cuts = log.operations().filter_map(|place| match &place.operation.body {
+            Act::Rule(rule) => rule.links.first().map(|cut| (cut.2, cut.3)),
+            _ => None,
+        });
+        assert_eq!(cuts.collect::<Vec<_>>(), [(39, kept[39])]);
+        simulator.heal();
+        simulator.run_until_quiet(QUIET_MS);
+        for name in ["carol", "dave"] {
+            let shown = simulator.memory(name).readable(library);
+            assert!(before.iter().all(|item| shown.contains(item)), "{name}: they left the garden lawfully");
+            assert!(!after.iter().any(|item| shown.contains(item)), "R7 at {name}");
+            let held = |id: &EnvelopeId| {
+                let outcome = simulator.memory(name).outcome(*id);
+                outcome.is_none_or(|outcome| outcome == Outcome::Held(RelayRefusal::AfterCut))
+            };
+            assert!(late.iter().all(held), "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_broker_who_knows_that_they_were_removed_where_an_item_comes_from_carries_nothing_more() {
+    // alice ── ferry ── dave
+    play("a broker who knows", 2, |seed| {
+        let mut simulator = simulator(seed).with(&["alice", "dave", "ferry"]);
+        let Border { garden, library, .. } = border(&mut simulator);
+        let item = find(&mut simulator, garden, "a find");
+        remove(&mut simulator, "alice", garden, "ferry");
+        simulator.run_until_quiet(QUIET_MS);
+        let refused = try_relay(&mut simulator, item, library);
+        assert_eq!(refused, Err(CommandRefusal::Relay(RelayRefusal::AfterCut)));
+    });
 }
 
 #[test]

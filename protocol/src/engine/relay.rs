@@ -108,6 +108,10 @@ impl Engine {
         if leaving.state.role(carried.header.author) == Role::None {
             return Ok(Err(RelayRefusal::AuthorLeft));
         }
+        // Receivers cannot know it yet.
+        if leaving.state.role(self.me.person()) == Role::None {
+            return Ok(Err(RelayRefusal::AfterCut));
+        }
         // Another broker's envelope is one more path; a second one of our own says nothing new.
         for id in ledger.envelopes_of(to, carried.id)? {
             let kept = ledger.envelope(id)?.and_then(|kept| kept.signed.read::<Envelope>().ok());
