@@ -91,7 +91,7 @@ impl<'de, const N: usize> Deserialize<'de> for Bytes<N> {
 }
 
 /// Up to `MAX` bytes; a CBOR byte string.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Blob<const MAX: usize>(Vec<u8>);
 
 impl<const MAX: usize> Blob<MAX> {

@@ -11,6 +11,7 @@ use crate::{
     key::PublicKey,
     limits,
     link::Outcome,
+    reconcile::{Place, Position},
     signed::Signed,
     wire::{AnyId, SetName},
 };
@@ -123,6 +124,17 @@ pub trait Ledger {
         after: Option<AnyId>,
         most: usize,
     ) -> Result<Vec<AnyId>, Self::Error>;
+    /// What lies in a set from one position to another, both included, beyond `after`: with rising
+    /// positions and ids, or with falling ones. At most `most`.
+    fn places(
+        &self,
+        community: CommunityId,
+        set: SetName,
+        positions: (Position, Position),
+        after: Option<Place>,
+        rising: bool,
+        most: usize,
+    ) -> Result<Vec<Place>, Self::Error>;
     /// Whether the community's set holds the id.
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, Self::Error>;
 }

@@ -30,6 +30,7 @@ pub mod pairing;
 pub mod pasted;
 pub mod person;
 pub mod random;
+pub mod reconcile;
 pub mod signed;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -110,6 +110,13 @@ pub const RESPONSE_BYTES: usize = 1024 * 1024;
 pub const FETCH: usize = 500;
 /// Ids listed in one response: 16,000 of 34 bytes stay below the frame.
 pub const IDS_PER_PAGE: usize = 16_000;
+/// Cells of sketches in one response, and of one sketch that are ever kept up to date: they show 30,000
+/// ids that differ, and 22 bytes each stay below the frame.
+pub const CELLS: usize = 45_000;
+/// Periods of one set: of 30 days, a hundred years have 1,218.
+pub const PERIODS: usize = 4096;
+/// Ids that one peer may offer and that wait to be fetched from it.
+pub const OFFERED: usize = 10_000;
 /// Communities of one node, the own space included.
 pub const COMMUNITIES: usize = 16;
 /// Tags in a handshake, always this many (7.2).

@@ -22,6 +22,11 @@ use crate::{
     text::Text,
 };
 
+pub use crate::reconcile::{Fingerprint, Place, ShortId};
+
+/// Cells of a sketch, [`crate::reconcile::CELL_BYTES`] each.
+pub type CellBytes = Blob<{ limits::CELLS * crate::reconcile::CELL_BYTES }>;
+
 /// A community, as the asker's tag names it on this connection.
 pub type CommunityTag = Bytes<16>;
 /// Any 32-byte id.
@@ -68,31 +73,6 @@ impl<'de> Deserialize<'de> for SetName {
     }
 }
 
-/// The sum of a set's ids, for telling equal sets apart from different ones: a count, and four
-/// lanes of 64 bits added up without carry between them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fingerprint(pub u64, pub [u64; 4]);
-
-impl Fingerprint {
-    /// Adds an id that was not in the set.
-    pub fn add(&mut self, id: &AnyId) {
-        self.0 = self.0.wrapping_add(1);
-        let (lanes, _) = id.0.as_chunks::<8>();
-        for (sum, lane) in self.1.iter_mut().zip(lanes) {
-            *sum = sum.wrapping_add(u64::from_le_bytes(*lane));
-        }
-    }
-
-    /// Takes an id out that was in the set.
-    pub fn remove(&mut self, id: &AnyId) {
-        self.0 = self.0.wrapping_sub(1);
-        let (lanes, _) = id.0.as_chunks::<8>();
-        for (sum, lane) in self.1.iter_mut().zip(lanes) {
-            *sum = sum.wrapping_sub(u64::from_le_bytes(*lane));
-        }
-    }
-}
-
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -105,7 +85,8 @@ pub enum Request {
     Prove(CommunityTag, Blob<512>),
     /// 3: a sealed [`crate::hello::JoinRequest`] under a join tag.
     Join(CommunityTag, Blob<{ 16 * 1024 }>),
-    /// 4: my set's fingerprint; tell me yours, and your ids after this one if they differ.
+    /// 4: my set's fingerprint; tell me yours, and your ids after this one if they differ. How older
+    /// nodes compare.
     Ids(CommunityTag, SetName, Fingerprint, Option<AnyId>),
     /// 5: send me these.
     Fetch(CommunityTag, SetName, Vec<AnyId>),
@@ -121,6 +102,16 @@ pub enum Request {
     Restore(Bytes<16>, Blob<{ 8 * 1024 }>),
     /// 11: the communities of the person whose own space this is, but for those that I know.
     Communities(CommunityTag, Vec<CommunityId>),
+    /// 12: the fingerprints of my sets; tell me yours, and of each that differs, from this cell on, so many.
+    Compare(CommunityTag, Vec<(SetName, Fingerprint)>, u16, u16),
+    /// 13: send me these of a set, and know that I have those.
+    Bring(CommunityTag, SetName, Vec<ShortId>, Vec<ShortId>),
+    /// 14: the fingerprint of each period of a set.
+    Periods(CommunityTag, SetName),
+    /// 15: the ids of a period of a set, those beyond this place.
+    List(CommunityTag, SetName, u64, Option<Place>),
+    /// 16: all of a period of a set, what is beyond this place.
+    Take(CommunityTag, SetName, u64, Option<Place>),
 }
 
 /// What is answered.
@@ -152,6 +143,14 @@ pub enum Response {
     Restore(Blob<{ limits::HANDOVERS_BYTES }>),
     /// 12: handovers, the keys sealed to the asking device.
     Communities(Vec<Handover>),
+    /// 13: for each set that was asked about, its fingerprint and, where they differ, its cells.
+    Compare(Vec<(Fingerprint, CellBytes)>),
+    /// 14: the periods of a set that are not empty, in rising order.
+    Periods(Vec<(u64, Fingerprint)>),
+    /// 15: a page of ids, and the place of the last one, if more follow.
+    List(Vec<ShortId>, Option<Place>),
+    /// 16: of which set, a page of it, and the place of the last one, if more follow.
+    Take(SetName, Vec<Blob<{ 512 * 1024 }>>, Option<Place>),
 }
 
 /// `[genesis, admit, keys]`: what a member hands over with an admission (I3). The log itself is
@@ -227,6 +226,16 @@ frames!(Request {
     9 => Pair(tag: Bytes<16>, request: Blob<512>);
     10 => Restore(tag: Bytes<16>, request: Blob<{ 8 * 1024 }>);
     11 => Communities(tag: Bytes<16>, known: List<CommunityId, 0, { limits::COMMUNITIES }>);
+    12 => Compare(
+        tag: Bytes<16>, sets: List<(SetName, Fingerprint), 1, { SetName::COMPARED.len() }>, from: u16, cells: u16
+    );
+    13 => Bring(
+        tag: Bytes<16>, set: SetName, wanted: List<ShortId, 0, { limits::FETCH }>,
+        offered: List<ShortId, 0, { limits::FETCH }>
+    );
+    14 => Periods(tag: Bytes<16>, set: SetName);
+    15 => List(tag: Bytes<16>, set: SetName, period: u64, after: Option<Place>);
+    16 => Take(tag: Bytes<16>, set: SetName, period: u64, after: Option<Place>);
 });
 
 frames!(Response {
@@ -243,6 +252,10 @@ frames!(Response {
     10 => Pair(paired: Blob<{ 64 * 1024 }>);
     11 => Restore(handovers: Blob<{ limits::HANDOVERS_BYTES }>);
     12 => Communities(handovers: List<Handover, 0, { limits::COMMUNITIES }>);
+    13 => Compare(sets: List<(Fingerprint, CellBytes), 1, { SetName::COMPARED.len() }>);
+    14 => Periods(periods: List<(u64, Fingerprint), 0, { limits::PERIODS }>);
+    15 => List(ids: List<ShortId, 0, { limits::IDS_PER_PAGE }>, next: Option<Place>);
+    16 => Take(set: SetName, things: List<Blob<{ 512 * 1024 }>, 0, { limits::FETCH }>, next: Option<Place>);
 });
 
 impl Request {

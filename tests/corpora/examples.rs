@@ -333,6 +333,11 @@ fn requests() -> Vec<Vec<u8>> {
         Request::Pair(tag, blob(&[8; 200])),
         Request::Restore(tag, blob(&[9; 900])),
         Request::Communities(tag, vec![CommunityId::new([10; 32])]),
+        Request::Compare(tag, vec![(SetName::Items, Fingerprint(3, [1, 2, 3, 4]))], 48, 100),
+        Request::Bring(tag, SetName::Items, vec![tag; 3], vec![tag; 2]),
+        Request::Periods(tag, SetName::Items),
+        Request::List(tag, SetName::Items, 692, Some((7, id))),
+        Request::Take(tag, SetName::Operations, 0, None),
     ];
     requests.iter().map(Request::to_bytes).collect()
 }
@@ -346,6 +351,10 @@ fn responses() -> Vec<Vec<u8>> {
         Response::Join(blob(&[4; 300])),
         Response::Ids(Fingerprint(3, [1, 2, 3, 4]), vec![id; 3], true),
         Response::Fetch(SetName::Items, vec![blob(&[6; 100])]),
+        Response::Compare(vec![(Fingerprint(3, [1, 2, 3, 4]), blob(&[5; 220]))]),
+        Response::Periods(vec![(692, Fingerprint(3, [1, 2, 3, 4]))]),
+        Response::List(vec![tag; 3], Some((7, id))),
+        Response::Take(SetName::Items, vec![blob(&[6; 100])], Some((7, id))),
         Response::Addresses(vec![blob(&[5; 40])]),
         Response::Refused(line("not_known")),
         Response::Keys(vec![(OpId::new([6; 32]), sealed_key())]),

@@ -4,32 +4,36 @@
 //! Leaves to others: what it signs (`forgery`), when it does what, and what is asserted. Always true: it has no keys but
 //! those that it was given or has opened; everything that has reached it is in `heard`.
 
+mod answers;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use hearth_protocol::{
     authority::{Body, Log, Operation, State, evaluate},
     bytes::{Blob, Bytes, List},
     community::{Community, Genesis},
-    encoding::{decode, encode},
+    encoding::decode,
     engine::Identity,
-    epoch::{EpochBlob, EpochKey, SealedKey, seal_to, sealing_info},
+    epoch::{EpochBlob, EpochKey, SealedKey, sealing_info},
     hello::{
         Handover, JoinRequest, PreviewRequest, Proof, RestoreRequest, SealedHello, Speaker, StaleHello, Transcript,
         padding,
     },
     id::{CommunityId, ItemId, OpId},
     invite::InviteKey,
-    key::PublicKey,
     ledger::Ledger,
     limits,
     link::Carry,
     random::Random,
+    reconcile::short,
     signed::{Signed, Verified},
     testing::{Memory, Received, Simulator},
-    text::Text,
     time::Millis,
     wire::{Admission, AnyId, CommunityTag, Fingerprint, Gossip, Request, Response, SetName},
 };
+
+/// The fingerprint of no set, so that whoever is shown it finds that sets differ.
+const NO_SET: Fingerprint = Fingerprint(u64::MAX, [1; 4]);
 
 /// A key, and of what it is.
 #[derive(Debug, Clone)]
@@ -57,6 +61,9 @@ pub(crate) enum Asked {
     Tags,
     Prove(CommunityTag),
     Ids(CommunityTag, SetName),
+    Compare,
+    Periods(CommunityTag, SetName),
+    List,
     Fetch(SetName),
     Keys,
     Addresses,
@@ -337,9 +344,12 @@ impl Intruder {
     /// Asks for everything under a tag.
     fn want(&mut self, simulator: &mut Simulator, peer: &str, tag: CommunityTag) {
         for set in SetName::COMPARED {
-            // A fingerprint of no set, so that all ids are listed.
-            let request = Request::Ids(tag, set, Fingerprint(u64::MAX, [1; 4]), None);
-            self.ask(simulator, peer, Asked::Ids(tag, set), &request);
+            self.ask(simulator, peer, Asked::Ids(tag, set), &Request::Ids(tag, set, NO_SET, None));
+            self.ask(simulator, peer, Asked::Compare, &Request::Compare(tag, vec![(set, NO_SET)], 0, 48));
+            self.ask(simulator, peer, Asked::Periods(tag, set), &Request::Periods(tag, set));
+            // What she has heard of without having it.
+            let wanted = self.wanted.iter().rev().take(limits::FETCH).map(short).collect();
+            self.ask(simulator, peer, Asked::Fetch(set), &Request::Bring(tag, set, wanted, Vec::new()));
         }
         let blobs = self.log.operations().filter_map(|place| match &place.operation.body {
             Body::Epoch(epoch) => epoch.sealed,
@@ -384,7 +394,13 @@ impl Intruder {
                     self.ask(simulator, peer, Asked::Fetch(set), &Request::Fetch(tag, set, unknown));
                 }
             }
-            (Asked::Fetch(_), Response::Fetch(set, things)) => {
+            (Asked::Periods(tag, set), Response::Periods(periods)) => {
+                for (period, _) in periods {
+                    self.ask(simulator, peer, Asked::Fetch(set), &Request::Take(tag, set, period, None));
+                    self.ask(simulator, peer, Asked::List, &Request::List(tag, set, period, None));
+                }
+            }
+            (Asked::Fetch(_), Response::Fetch(set, things) | Response::Take(set, things, _)) => {
                 things.into_iter().for_each(|thing| self.fetched(set, thing.as_slice(), simulator.now()));
             }
             (Asked::Keys, Response::Keys(keys)) => self.take_keys(self.community, &keys),
@@ -510,114 +526,4 @@ impl Intruder {
             None => {}
         }
     }
-
-    // ---- what others ask
-
-    fn answer(&mut self, peer: &str, request: Request) -> Response {
-        let talk = self.talks.entry(peer.to_owned()).or_default();
-        match request {
-            Request::Hello(theirs) => {
-                let nonce: [u8; 32] = self.random.bytes();
-                talk.answering = Some(Transcript::new((&self.who.peer, &nonce), (peer.as_bytes(), &theirs.0)));
-                Response::Hello(Bytes(nonce))
-            }
-            Request::Tags(tags, hellos) => self.answer_tags(peer, &tags, &hellos),
-            Request::Prove(tag, _) => self.answer_proof(peer, &tag),
-            Request::Join(_, sealed) => self.answer_join(peer, sealed.as_slice()),
-            Request::Ids(_, set, _, _) => self.list(set),
-            Request::Fetch(_, set, ids) => self.hand_out(set, &ids),
-            Request::Keys(_, epochs) => self.answer_keys(peer, &epochs),
-            Request::Addresses(_, lists) => Response::Addresses(lists),
-            Request::Communities(..) => Response::Communities(Vec::new()),
-            Request::Preview(..) | Request::Pair(..) | Request::Restore(..) => nothing(),
-        }
-    }
-
-    fn answer_tags(&mut self, peer: &str, shown: &[CommunityTag], hellos: &[SealedHello]) -> Response {
-        let Some(transcript) = self.talks.get(peer).and_then(|talk| talk.answering) else { return nothing() };
-        self.recognise(peer, |held| shown.contains(&transcript.tag(&held.key, Speaker::Asker)));
-        let Some(talk) = self.talks.get_mut(peer) else { return nothing() };
-        let opened = hellos.iter().filter_map(|hello| StaleHello::open(hello, &transcript, &self.who.sealing));
-        talk.theirs = opened.map(|hello| Held { community: hello.community, epoch: None, key: hello.key }).collect();
-        let all = talk.theirs.iter().chain(&self.keys).map(|held| transcript.tag(&held.key, Speaker::Answerer));
-        let mut tags: Vec<CommunityTag> = all.take(limits::HELLO_TAGS).collect();
-        tags.resize_with(limits::HELLO_TAGS, || Bytes(self.random.bytes()));
-        Response::Tags(tags)
-    }
-
-    fn answer_proof(&mut self, peer: &str, tag: &CommunityTag) -> Response {
-        let Some(talk) = self.talks.get(peer) else { return nothing() };
-        let Some(transcript) = talk.answering else { return nothing() };
-        let mut shown = talk.theirs.iter().chain(&self.keys);
-        let Some(held) = shown.find(|held| transcript.tag(&held.key, Speaker::Asker) == *tag) else {
-            return nothing();
-        };
-        let (person, device) = (self.who.person(), &self.who.device);
-        let proof = Proof::seal(&transcript, held.community, &held.key, Speaker::Answerer, person, device);
-        Response::Prove(Blob::new(proof).expect("a proof is short"))
-    }
-
-    /// Lets everybody in, with a key of its own for an epoch that nobody has opened.
-    fn answer_join(&mut self, peer: &str, sealed: &[u8]) -> Response {
-        let Some(transcript) = self.talks.get(peer).and_then(|talk| talk.answering) else { return nothing() };
-        let seal = transcript.join_key(self.community);
-        let Ok(bytes) = seal.open(sealed, &[]) else { return nothing() };
-        self.heard.push(Heard::Opened(bytes));
-        let Some(planted) = self.planted.clone() else { return nothing() };
-        let Some((device, kem)) = self.device_of(peer) else { return nothing() };
-        // For an epoch that nobody has opened, and for those whose true key it lacks.
-        let made_up = OpId::new(self.random.bytes());
-        let lacking =
-            self.epochs().into_iter().filter(|epoch| !self.keys.iter().any(|held| held.epoch == Some(*epoch)));
-        let mut keys = Vec::new();
-        for epoch in lacking.chain([made_up]).collect::<Vec<_>>() {
-            let info = sealing_info(self.community, &[epoch]);
-            keys.extend(seal_to(device, &kem, &planted, &info, &mut self.random).map(|key| (epoch, key)));
-        }
-        let genesis = self.log.community().signed.clone();
-        let admission = Admission { genesis, admit: made_up, keys: List::new(keys).expect("a few keys") };
-        Response::Join(Blob::new(seal.seal(&encode(&admission), &[])).expect("a genesis and a key"))
-    }
-
-    fn device_of(&self, peer: &str) -> Option<(PublicKey, Bytes<32>)> {
-        let member = self.state.members.values().find(|member| member.name == peer)?;
-        member.devices.first().map(|cert| (cert.device, cert.kem))
-    }
-
-    fn list(&self, set: SetName) -> Response {
-        let mut ids: Vec<AnyId> = match set {
-            SetName::Operations => self.log.operations().map(|place| place.id.0).collect(),
-            SetName::Items => self.carries.keys().map(|id| id.0).collect(),
-            _ => Vec::new(),
-        };
-        ids.sort_unstable();
-        let mut fingerprint = Fingerprint::default();
-        ids.iter().for_each(|id| fingerprint.add(id));
-        Response::Ids(fingerprint, ids, false)
-    }
-
-    fn hand_out(&self, set: SetName, ids: &[AnyId]) -> Response {
-        let thing = |id: &AnyId| match set {
-            SetName::Operations => self.log.get(OpId(*id)).map(|place| place.signed.to_bytes()),
-            SetName::Items => self.carries.get(&ItemId(*id)).map(Carry::to_bytes),
-            _ => None,
-        };
-        let things = ids.iter().filter_map(thing).map(|bytes| Blob::new(bytes).expect("it fits a frame"));
-        Response::Fetch(set, things.collect())
-    }
-
-    fn answer_keys(&mut self, peer: &str, epochs: &[OpId]) -> Response {
-        let Some((device, kem)) = self.device_of(peer) else { return Response::Keys(Vec::new()) };
-        let mut sealed = Vec::new();
-        for held in self.keys.iter().filter(|held| held.epoch.is_some_and(|epoch| epochs.contains(&epoch))) {
-            let Some(epoch) = held.epoch else { continue };
-            let info = sealing_info(held.community, &[epoch]);
-            sealed.extend(seal_to(device, &kem, &held.key, &info, &mut self.random).map(|key| (epoch, key)));
-        }
-        Response::Keys(sealed)
-    }
-}
-
-fn nothing() -> Response {
-    Response::Refused(Text::exact("unknown".to_owned()).expect("it is short"))
 }

@@ -36,7 +36,8 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
         Keep::Community(id, genesis) => overlay.put(keys::community(id).into_vec(), genesis.to_bytes()),
         Keep::Operation { community, id, lamport, signed } => {
             overlay.put(keys::operation(community, lamport, id).into_vec(), signed.to_bytes());
-            put_in_set(overlay, community, SetName::Operations, &id.0);
+            // Its row says its place.
+            overlay.put(keys::set(community, SetName::Operations).with(id.as_bytes()).into_vec(), Vec::new());
         }
         Keep::EpochKey(community, epoch, key) => {
             overlay.put_secret(keys::epoch_keys(community).with(epoch.as_bytes()).into_vec(), &key)
@@ -45,7 +46,7 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
         Keep::Item { read_in, item, body, received, by, address } => {
             keep_item(overlay, read_in, &item, &body, received)?;
             if by.is_none() {
-                put_in_set(overlay, read_in, SetName::Items, &item.id.0);
+                put_in_set(overlay, read_in, SetName::Items, item.header.ts, &item.id.0);
                 place_own(overlay, read_in, &item, received, address)?;
             }
         }
@@ -71,8 +72,9 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn put_in_set(overlay: &mut Overlay<'_>, community: CommunityId, set: SetName, id: &AnyId) {
+fn put_in_set(overlay: &mut Overlay<'_>, community: CommunityId, set: SetName, claimed: Millis, id: &AnyId) {
     overlay.put(keys::set(community, set).with(&id.0).into_vec(), Vec::new());
+    overlay.put(keys::place(community, set, claimed.0, &id.0).into_vec(), Vec::new());
 }
 
 fn keep_item(
@@ -110,7 +112,7 @@ fn refer(overlay: &mut Overlay<'_>, item: &Item) {
 /// Puts back what [`hide`] took away.
 fn show(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
-    put_in_set(overlay, community, SetName::Items, &id.0);
+    put_in_set(overlay, community, SetName::Items, item.header.ts, &id.0);
     refer(overlay, &item);
     place_own(overlay, community, &item, received, None)
 }
@@ -121,6 +123,7 @@ fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
     let header = &item.header;
     overlay.delete(keys::set(community, SetName::Items).with(id.as_bytes()).into_vec());
+    overlay.delete(keys::place(community, SetName::Items, header.ts.0, id.as_bytes()).into_vec());
     for parent in &header.re {
         overlay.delete(keys::replies(*parent).with(id.as_bytes()).into_vec());
     }
@@ -194,7 +197,7 @@ fn keep_envelope(
 ) -> Result<(), ReadError> {
     let says = &envelope.value;
     overlay.put(keys::envelope(id).into_vec(), encode_row(&EnvelopeRow(envelope.signed.clone(), outcome)));
-    put_in_set(overlay, says.to, SetName::Envelopes, &id.0);
+    put_in_set(overlay, says.to, SetName::Envelopes, says.ts, &id.0);
     overlay.put(keys::paths(says.to, says.item).with(id.as_bytes()).into_vec(), Vec::new());
     let quota = keys::quota(says.in_link, says.ts.day())
         .with(says.broker.as_bytes())

@@ -3,10 +3,12 @@
 //! sealed, each under its key: see `seal`.
 
 use hearth_protocol::{
+    bytes::Bytes,
     epoch::Scope,
     id::{BodyHash, BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::Kind,
     key::PublicKey,
+    reconcile::{Place, Position},
     wire::{AnyId, SetName},
 };
 
@@ -40,6 +42,8 @@ pub(super) enum Table {
     Sequence = b'y',
     /// community, set, id -> nothing
     Set = b's',
+    /// community, set, time claimed, id -> nothing: items and envelopes; operations have their own table
+    Place = b'w',
     /// envelope -> envelope, outcome
     Envelope = b'e',
     /// community, item, envelope -> nothing
@@ -66,6 +70,8 @@ pub(super) enum Table {
     Met = b'm',
     /// nothing -> nothing: there once what was written before is indexed by author
     Indexed = b'V',
+    /// nothing -> nothing: there once what was written before is indexed by the time that it claims
+    Placed = b'W',
     /// the next store sequence
     Next = b'#',
     /// nothing -> nothing: there once the rows of secrets that were written before are sealed
@@ -155,6 +161,34 @@ pub(super) fn slot(community: CommunityId, kind: Kind) -> Key {
 
 pub(super) fn set(community: CommunityId, set: SetName) -> Key {
     Key::of(Table::Set).with(community.as_bytes()).with(&[set.number()])
+}
+
+/// What stands in the order of its set; of operations the number has 4 bytes, of others 8.
+pub(super) fn places(community: CommunityId, set: SetName) -> Key {
+    match set {
+        SetName::Operations => operations(community),
+        _ => Key::of(Table::Place).with(community.as_bytes()).with(&[set.number()]),
+    }
+}
+
+/// The key of one place, or of the first one that could be at a position.
+pub(super) fn place(community: CommunityId, set: SetName, position: Position, id: &[u8]) -> Key {
+    let key = places(community, set);
+    let key = match set {
+        SetName::Operations => key.with(&u32::try_from(position).unwrap_or(u32::MAX).to_be_bytes()),
+        _ => key.number(position),
+    };
+    key.with(id)
+}
+
+/// The place that a key ends with.
+pub(super) fn read_place(set: SetName, key: &[u8]) -> Option<Place> {
+    let (rest, id) = key.split_last_chunk::<32>()?;
+    let position = match set {
+        SetName::Operations => u32::from_be_bytes(*rest.last_chunk()?).into(),
+        _ => u64::from_be_bytes(*rest.last_chunk()?),
+    };
+    Some((position, Bytes(*id)))
 }
 
 pub(super) fn envelope(id: EnvelopeId) -> Key {

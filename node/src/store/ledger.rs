@@ -1,7 +1,9 @@
 //! Reading for decisions: the engine's [`Ledger`] over the store and the batch in hand.
 
+use std::ops::Bound;
+
 use hearth_protocol::{
-    bytes::Blob,
+    bytes::{Blob, Bytes},
     encoding::decode,
     epoch::Scope,
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
@@ -9,6 +11,7 @@ use hearth_protocol::{
     key::PublicKey,
     ledger::{AddressList, KeptEnvelope, Ledger, Met, PendingJoin},
     limits,
+    reconcile::{Place, Position},
     signed::Signed,
     wire::{AnyId, SetName},
 };
@@ -177,16 +180,36 @@ impl Ledger for Overlay<'_> {
         let prefix = keys::set(community, set).into_vec();
         let first = keys::set(community, set).with(after.as_ref().map_or(&[][..], |id| &id.0)).into_vec();
         let last = [&prefix[..], &[0xff; 33]].concat();
-        let low = if after.is_some() {
-            std::ops::Bound::Excluded(first.as_slice())
-        } else {
-            std::ops::Bound::Included(first.as_slice())
-        };
+        let low = if after.is_some() { Bound::Excluded(first.as_slice()) } else { Bound::Included(first.as_slice()) };
         let mut ids = Vec::new();
-        for row in self.scan((low, std::ops::Bound::Excluded(last.as_slice())), Direction::Forward).take(most) {
-            ids.extend(keys::last_id(&row?.0).map(hearth_protocol::bytes::Bytes));
+        for row in self.scan((low, Bound::Excluded(last.as_slice())), Direction::Forward).take(most) {
+            ids.extend(keys::last_id(&row?.0).map(Bytes));
         }
         Ok(ids)
+    }
+
+    fn places(
+        &self,
+        community: CommunityId,
+        set: SetName,
+        (first, last): (Position, Position),
+        after: Option<Place>,
+        rising: bool,
+        most: usize,
+    ) -> Result<Vec<Place>, ReadError> {
+        let key = |(position, id): Place| keys::place(community, set, position, &id.0).into_vec();
+        let (mut low, mut high) =
+            (Bound::Included(key((first, Bytes([0; 32])))), Bound::Included(key((last, Bytes([0xff; 32])))));
+        if let Some(after) = after.filter(|after| (first..=last).contains(&after.0)) {
+            *(if rising { &mut low } else { &mut high }) = Bound::Excluded(key(after));
+        }
+        let direction = if rising { Direction::Forward } else { Direction::Backward };
+        let range = (low.as_ref().map(Vec::as_slice), high.as_ref().map(Vec::as_slice));
+        let mut places = Vec::new();
+        for row in self.scan(range, direction).take(most) {
+            places.extend(keys::read_place(set, &row?.0));
+        }
+        Ok(places)
     }
 
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, ReadError> {

@@ -3,20 +3,25 @@
 use std::path::Path;
 
 use hearth_protocol::{
-    bytes::Bytes,
-    engine::{Answer, Keep},
+    bytes::{Bytes, List},
+    encoding::V1,
+    engine::{Answer, Command, Effect, Engine, Identity, Input, Keep},
     epoch::SealingKey,
-    id::{CertId, CommunityId, OpId},
+    id::{CertId, CommunityId, ItemId, OpId},
+    item::{Body, Draft, Post},
     key::SecretKey,
     ledger::{Ledger as _, PendingJoin},
     person::Ladder,
+    text::Text,
     time::Millis,
+    wire::SetName,
 };
 
 use super::{
     disk::{self, Direction, DiskSettings, Overlay, Reader, Writer},
-    keep, keep_answer, kept_answer, open,
+    keep, keep_answer, kept_answer, keys, open,
     seal::RowSeal,
+    upgrade,
 };
 
 const EPOCH_KEY: [u8; 32] = *b"the key of an epoch of garden...";
@@ -119,4 +124,96 @@ fn a_sealed_row_is_worth_nothing_under_another_key() {
     let elsewhere = [&row.0[..row.0.len() - 1], &[0]].concat();
     overlay.put(elsewhere, row.1);
     assert_eq!(overlay.epoch_keys(garden()).unwrap().len(), 1);
+}
+
+/// Keeps what somebody's engine keeps who founds a community and writes a post in it.
+fn found_and_write(overlay: &mut Overlay<'_>) -> (CommunityId, ItemId) {
+    let (ladder, device, sealing) = (Ladder::new([9; 32]), SecretKey::new(&[1; 32]), SealingKey::new([2; 32]));
+    let record = ladder.record(device.public(), sealing.public(), Millis(1));
+    let name = Text::line("alice").unwrap();
+    let me = Identity { key: Some(ladder.key(0)), device, sealing, record, name, peer: vec![1], restoring: false };
+    let mut engine = Engine::load(me, &[3; 32], Millis(5), overlay).unwrap();
+    let mut answered = |command| {
+        let mut answer = None;
+        for effect in engine.handle(Millis(5), Input::Command(1, command), overlay).unwrap() {
+            match effect {
+                Effect::Keep(kept) => keep(overlay, kept).unwrap(),
+                Effect::Answer(_, Ok(given)) => answer = Some(given),
+                _ => {}
+            }
+        }
+        answer.unwrap()
+    };
+    let name = Text::line("garden").unwrap();
+    let found = Command::CreateCommunity { name, domain: Text::default(), parent: None };
+    let Answer::Community(community) = answered(found) else { panic!("a community was founded") };
+    let text = Text::written("as it was before").unwrap();
+    let draft = Draft::new(Body::Post(Post { version: V1, title: None, text, attachments: List::none() }));
+    let Answer::Items(items) = answered(Command::Write { communities: vec![community], draft }) else {
+        panic!("a post was written")
+    };
+    (community, items[0].0)
+}
+
+#[test]
+fn a_store_without_places_gets_them_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = sealed(folder.path(), 1);
+    let mut overlay = Overlay::new(&reader);
+    let (community, item) = found_and_write(&mut overlay);
+    writer.commit(&overlay.into_batch()).unwrap();
+    let all = |reader: &Reader| {
+        let places = |set| Overlay::new(reader).places(community, set, (0, u64::MAX), None, false, 100).unwrap();
+        (places(SetName::Items), places(SetName::Operations).len())
+    };
+    let whole = all(&reader);
+    assert!(whole.0.iter().any(|(_, id)| *id == item.0), "{whole:?}");
+
+    // As version 1 left it.
+    let mut overlay = Overlay::new(&reader);
+    for (position, id) in &whole.0 {
+        overlay.delete(keys::place(community, SetName::Items, *position, &id.0).into_vec());
+    }
+    writer.commit(&overlay.into_batch()).unwrap();
+    assert!(all(&reader).0.is_empty());
+    upgrade(&mut writer, &reader).unwrap();
+    assert_eq!(all(&reader), whole);
+
+    // What is marked as done is not done again.
+    let (position, id) = whole.0[0];
+    let mut overlay = Overlay::new(&reader);
+    overlay.delete(keys::place(community, SetName::Items, position, &id.0).into_vec());
+    writer.commit(&overlay.into_batch()).unwrap();
+    upgrade(&mut writer, &reader).unwrap();
+    assert_eq!(all(&reader).0.len(), whole.0.len() - 1);
+}
+
+#[test]
+fn places_are_paged_both_ways_and_end_where_they_are_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, reader) = sealed(folder.path(), 1);
+    let mut overlay = Overlay::new(&reader);
+    let place = |at: u64| (at * 10, Bytes([u8::try_from(at).unwrap(); 32]));
+    for at in 1..=9 {
+        overlay.put(keys::place(garden(), SetName::Items, place(at).0, &place(at).1.0).into_vec(), Vec::new());
+    }
+    let pages = |rising: bool, (first, last): (u64, u64)| {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = overlay.places(garden(), SetName::Items, (first, last), after, rising, 2).unwrap();
+            after = page.last().copied();
+            found.extend(page.iter().map(|place| place.0 / 10));
+            if page.len() < 2 {
+                return found;
+            }
+        }
+    };
+    assert_eq!(pages(true, (0, u64::MAX)), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(pages(false, (0, u64::MAX)), [9, 8, 7, 6, 5, 4, 3, 2, 1]);
+    assert_eq!(pages(true, (20, 40)), [2, 3, 4]);
+    assert_eq!(pages(false, (15, 41)), [4, 3, 2]);
+    assert_eq!(pages(true, (91, u64::MAX)), [] as [u64; 0]);
+    // A place outside is as good as none.
+    let outside = overlay.places(garden(), SetName::Items, (20, 40), Some(place(9)), true, 9).unwrap();
+    assert_eq!(outside.len(), 3);
 }

@@ -1,9 +1,16 @@
 //! Bringing the tables of an older version up to this one.
 //!
-//! Version 1 had no index of items by author. Always true: a step that was cut off is done again
-//! from its beginning; what is written twice is the same.
+//! Version 1 had no index of items by author, and none of items and envelopes by the time that they
+//! claim. Always true: a step that was cut off is done again from its beginning; what is written twice
+//! is the same.
 
-use hearth_protocol::{id::ItemId, ledger::Ledger as _, limits, wire::SetName};
+use hearth_protocol::{
+    id::{CommunityId, EnvelopeId, ItemId},
+    ledger::Ledger as _,
+    limits,
+    link::Envelope,
+    wire::{AnyId, SetName},
+};
 
 use super::{
     disk::{Overlay, ReadError, Reader, WriteError, Writer},
@@ -22,23 +29,36 @@ pub enum UpgradeError {
     Write(#[from] WriteError),
 }
 
+/// What is written for one thing of a set.
+type Index = fn(&mut Overlay<'_>, CommunityId, AnyId) -> Result<(), ReadError>;
+
+/// The marker that is there once a step is done, and for which set what is written.
+const STEPS: [(Table, &[(SetName, Index)]); 2] = [
+    (Table::Indexed, &[(SetName::Items, index_author)]),
+    (Table::Placed, &[(SetName::Items, place_item), (SetName::Envelopes, place_envelope)]),
+];
+
 /// Brings the tables up to this version.
 ///
 /// # Errors
 /// [`UpgradeError`]; what was there is as it was.
 pub fn upgrade(writer: &mut Writer, reader: &Reader) -> Result<(), UpgradeError> {
-    let marker = Key::of(Table::Indexed).into_vec();
-    if Overlay::new(reader).get(&marker)?.is_some() {
-        return Ok(());
+    for (marker, indexes) in STEPS {
+        let marker = Key::of(marker).into_vec();
+        if Overlay::new(reader).get(&marker)?.is_some() {
+            continue;
+        }
+        for (set, index) in indexes {
+            index_all(writer, reader, *set, *index)?;
+        }
+        let mut overlay = Overlay::new(reader);
+        overlay.put(marker, Vec::new());
+        writer.commit(&overlay.into_batch())?;
     }
-    index_authors(writer, reader)?;
-    let mut overlay = Overlay::new(reader);
-    overlay.put(marker, Vec::new());
-    writer.commit(&overlay.into_batch())?;
     Ok(())
 }
 
-fn index_authors(writer: &mut Writer, reader: &Reader) -> Result<(), UpgradeError> {
+fn index_all(writer: &mut Writer, reader: &Reader, set: SetName, index: Index) -> Result<(), UpgradeError> {
     let communities = Overlay::new(reader).communities()?;
     let founded = communities.iter().filter_map(|genesis| {
         hearth_protocol::community::Community::check(genesis.clone()).ok().map(|community| community.id)
@@ -47,12 +67,9 @@ fn index_authors(writer: &mut Writer, reader: &Reader) -> Result<(), UpgradeErro
         let mut after = None;
         loop {
             let mut overlay = Overlay::new(reader);
-            let ids = overlay.ids(community, SetName::Items, after, limits::FETCH)?;
+            let ids = overlay.ids(community, set, after, limits::FETCH)?;
             for id in &ids {
-                if let Some((item, _)) = read_item(&overlay, ItemId(*id))? {
-                    let key = keys::author(community, item.header.author).with(item.id.as_bytes());
-                    overlay.put(key.into_vec(), Vec::new());
-                }
+                index(&mut overlay, community, *id)?;
             }
             after = ids.last().copied();
             writer.commit(&overlay.into_batch())?;
@@ -60,6 +77,28 @@ fn index_authors(writer: &mut Writer, reader: &Reader) -> Result<(), UpgradeErro
                 break;
             }
         }
+    }
+    Ok(())
+}
+
+fn index_author(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {
+    if let Some((item, _)) = read_item(overlay, ItemId(id))? {
+        overlay.put(keys::author(community, item.header.author).with(&id.0).into_vec(), Vec::new());
+    }
+    Ok(())
+}
+
+fn place_item(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {
+    if let Some((item, _)) = read_item(overlay, ItemId(id))? {
+        overlay.put(keys::place(community, SetName::Items, item.header.ts.0, &id.0).into_vec(), Vec::new());
+    }
+    Ok(())
+}
+
+fn place_envelope(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {
+    let envelope = overlay.envelope(EnvelopeId(id))?.and_then(|kept| kept.signed.read::<Envelope>().ok());
+    if let Some(envelope) = envelope {
+        overlay.put(keys::place(community, SetName::Envelopes, envelope.ts.0, &id.0).into_vec(), Vec::new());
     }
     Ok(())
 }

@@ -90,7 +90,7 @@ impl Engine {
         if !changed.state.is_effective(&changed.log, id) {
             return Err(CommandRefusal::Inert);
         }
-        changed.count_in(SetName::Operations, &id.0);
+        self.sets.add(community, SetName::Operations, lamport.into(), &id.0);
         self.communities.insert(community, Arc::new(changed));
         let mut effects = vec![keep_operation(community, &verified), Effect::Tell(Event::Authority(community))];
         let gossip = match blob {

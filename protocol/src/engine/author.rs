@@ -162,9 +162,7 @@ impl Engine {
         let signed = SignedItem::seal(&header, &device).map_err(Unsound::from)?;
         let item = Item { id: signed.id(), header, signed };
         let id = item.id;
-        if let Some(standing) = self.standing_mut(community) {
-            standing.count_in(SetName::Items, &id.0);
-        }
+        self.sets.add(community, SetName::Items, now.0, &id.0);
         let gossip = Gossip::Carry(Box::new(Carry::plain(item.signed.clone(), Some(body.clone()))));
         effects.extend([keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))]);
         effects.extend(self.publish_in(now, community, draft.scope, &gossip));

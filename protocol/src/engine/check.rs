@@ -3,6 +3,7 @@
 
 use crate::{
     authority::Operation,
+    bytes::Blob,
     encoding::Malformed,
     epoch::{EpochBlob, EpochKey},
     id::{BundleHash, EnvelopeId, ItemId},
@@ -115,13 +116,15 @@ pub enum Fetched {
 /// [`Malformed`] when it is no frame; what is unsound within it is left out by name.
 pub fn check_response(bytes: &[u8]) -> Result<(Response, Vec<Fetched>), Malformed> {
     Ok(match Response::from_bytes(bytes)? {
-        Response::Fetch(set, things) => {
-            let things =
-                things.into_iter().map(|thing| check_fetched(set, thing.into_vec()).unwrap_or_else(Fetched::Refused));
-            (Response::Fetch(set, Vec::new()), things.collect())
-        }
+        Response::Fetch(set, things) => (Response::Fetch(set, Vec::new()), check_things(set, things)),
+        Response::Take(set, things, next) => (Response::Take(set, Vec::new(), next), check_things(set, things)),
         plain => (plain, Vec::new()),
     })
+}
+
+fn check_things<const MAX: usize>(set: SetName, things: Vec<Blob<MAX>>) -> Vec<Fetched> {
+    let check = |thing: Blob<MAX>| check_fetched(set, thing.into_vec()).unwrap_or_else(Fetched::Refused);
+    things.into_iter().map(check).collect()
 }
 
 fn check_fetched(set: SetName, bytes: Vec<u8>) -> Result<Fetched, Unsound> {

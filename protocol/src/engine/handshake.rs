@@ -207,7 +207,7 @@ impl Engine {
             effects.extend(self.ask_for_communities(peer, community));
         }
         effects.extend(self.ask_peer_for_keys(peer, community));
-        effects.extend(self.compare(peer, community));
+        effects.extend(self.compare_first(peer, community));
         effects
     }
 

@@ -24,7 +24,9 @@ mod input;
 mod join;
 mod receive;
 mod relay;
+mod serve;
 mod session;
+mod sets;
 mod standing;
 mod sync;
 #[cfg(test)]
@@ -53,7 +55,6 @@ use crate::{
     random::Random,
     text::Text,
     time::Millis,
-    wire::SetName,
 };
 
 /// How often every member that is connected is compared with, and those that are not are dialled.
@@ -104,6 +105,8 @@ pub struct Engine {
     random: Random,
     /// The communities of this node; shared with whoever draws pictures of them.
     communities: BTreeMap<CommunityId, Arc<Standing>>,
+    /// What is compared with others, of each community.
+    sets: sets::Sets,
     peers: BTreeMap<PeerName, session::Peer>,
     pending: BTreeMap<CommunityId, PendingJoin>,
     listening: Option<AddressList>,
@@ -147,6 +150,7 @@ impl Engine {
             me,
             random: Random::new(seed),
             communities: BTreeMap::new(),
+            sets: sets::Sets::default(),
             peers: BTreeMap::new(),
             pending: BTreeMap::new(),
             listening: None,
@@ -185,19 +189,7 @@ impl Engine {
             standing.keys = ledger.epoch_keys(id)?.into_iter().map(|(op, key)| (op, EpochKey::new(key))).collect();
             standing.book =
                 ledger.addresses(id)?.into_iter().map(|list| (list.peer.as_slice().to_vec(), list)).collect();
-            for set in SetName::COMPARED {
-                let mut after = None;
-                loop {
-                    let ids = ledger.ids(id, set, after, limits::IDS_PER_PAGE)?;
-                    for found in &ids {
-                        standing.count_in(set, found);
-                    }
-                    after = ids.last().copied();
-                    if ids.len() < limits::IDS_PER_PAGE {
-                        break;
-                    }
-                }
-            }
+            engine.sets.load(id, ledger)?;
             engine.communities.insert(id, Arc::new(standing));
         }
         for join in ledger.pending_joins()? {

@@ -141,7 +141,8 @@ impl Engine {
             }
         }
         for operation in &kept {
-            standing.count_in(SetName::Operations, &OpId::from(operation.id()).0);
+            let (id, lamport) = (OpId::from(operation.id()), operation.value.lamport);
+            self.sets.add(community, SetName::Operations, lamport.into(), &id.0);
         }
         (Received::New, kept.iter().map(|op| keep_operation(community, op)).collect())
     }
@@ -206,15 +207,14 @@ impl Engine {
             };
             let stands = matches!(self.judge_writing(community, &written, need, ledger)?, Judged::Keep);
             let shown = ledger.holds(community, SetName::Items, id.0)?;
-            let Some(standing) = self.standing_mut(community) else { continue };
             match (stands, shown) {
                 (true, false) => {
-                    standing.count_in(SetName::Items, &id.0);
+                    self.sets.add(community, SetName::Items, written.header.ts.0, &id.0);
                     effects.push(Effect::Keep(Keep::Show(community, id)));
                     effects.push(Effect::Tell(Event::Item(community, id)));
                 }
                 (false, true) => {
-                    standing.count_out(SetName::Items, &id.0);
+                    self.sets.remove(community, SetName::Items, written.header.ts.0, &id.0);
                     effects.push(Effect::Keep(Keep::Hide(community, id)));
                     effects.push(Effect::Tell(Event::Hidden(community, id)));
                 }
@@ -242,9 +242,7 @@ impl Engine {
         match self.judge_item(now, community, &carry, ledger)? {
             Judged::Keep => {
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
-                if let Some(standing) = self.standing_mut(community) {
-                    standing.count_in(SetName::Items, &id.0);
-                }
+                self.sets.add(community, SetName::Items, carry.item.header.ts.0, &id.0);
                 let author = carry.item.header.author;
                 let effects = if ledger.item(id)?.is_some() {
                     // It did not stand before, and was kept all the same.

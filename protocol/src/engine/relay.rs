@@ -340,9 +340,7 @@ impl Engine {
         {
             effects.push(Effect::Keep(Keep::Outcome(moved, Outcome::Held(RelayRefusal::OverQuota))));
         }
-        if let Some(standing) = self.standing_mut(community) {
-            standing.count_in(SetName::Envelopes, &id.0);
-        }
+        self.sets.add(community, SetName::Envelopes, envelope.value.ts.0, &id.0);
         let address = match carried.body(&body) {
             Ok(Body::Bookmark(bookmark)) => crate::url::normalise(bookmark.url.as_str()).ok(),
             _ => None,
@@ -410,7 +408,7 @@ impl Engine {
     /// Judges every envelope of a community again, after its log has changed.
     pub(super) fn judge_again<L: Ledger>(&mut self, community: CommunityId, ledger: &L) -> Decided<L> {
         let mut effects = Vec::new();
-        if self.standing(community).is_none_or(|s| s.fingerprint(SetName::Envelopes).0 == 0) {
+        if self.sets.fingerprint(community, SetName::Envelopes).count() == 0 {
             return Ok(effects);
         }
         let mut after = None;

@@ -18,7 +18,7 @@ use crate::{
     person::DeviceCert,
     text::Text,
     time::Millis,
-    wire::{CommunityTag, Fingerprint, Request, Response, SetName},
+    wire::{CommunityTag, Request, Response},
 };
 
 /// One connected peer.
@@ -38,8 +38,8 @@ pub(super) struct Peer {
     pub(super) vouched: Option<(PersonId, DeviceCert)>,
     /// Comparisons under way.
     pub(super) pulls: BTreeMap<CommunityId, Pull>,
-    /// The fingerprints that the peer showed when it asked last: the same again is no news.
-    seen: BTreeMap<(CommunityId, SetName), Fingerprint>,
+    /// Communities whose sets the peer has compared with ours: what we lack it offers.
+    pub(super) compares: BTreeSet<CommunityId>,
     /// What it asked in vain without being in: see [`crate::limits::VAIN_ASKS`].
     vain: u32,
     /// Communities into which this peer was asked to let us, and has said yes or no.
@@ -103,14 +103,6 @@ impl Peer {
     pub(super) fn tag_for(&self, community: CommunityId) -> Option<CommunityTag> {
         let asking = self.asking.as_ref().filter(|a| a.proven.contains_key(&community))?;
         Some(asking.transcript.tag(asking.shared.get(&community)?, Speaker::Asker))
-    }
-
-    pub(super) fn last_seen(&self, community: CommunityId, set: SetName) -> Option<Fingerprint> {
-        self.seen.get(&(community, set)).copied()
-    }
-
-    pub(super) fn saw(&mut self, community: CommunityId, set: SetName, fingerprint: Fingerprint) {
-        self.seen.insert((community, set), fingerprint);
     }
 
     fn proven_by(&self, tag: &CommunityTag) -> Option<(CommunityId, Proven)> {
@@ -302,16 +294,20 @@ impl Engine {
                 }
                 None => refused("unknown"),
             },
-            Ok(Request::Ids(tag, set, fingerprint, after)) => match self.served(peer, &tag) {
+            Ok(
+                request @ (Request::Ids(tag, ..)
+                | Request::Fetch(tag, ..)
+                | Request::Compare(tag, ..)
+                | Request::Bring(tag, ..)
+                | Request::Periods(tag, ..)
+                | Request::List(tag, ..)
+                | Request::Take(tag, ..)),
+            ) => match self.served(peer, &tag) {
                 Some((community, _)) => {
-                    let (response, nudged) = self.answer_ids(peer, community, set, fingerprint, after, ledger)?;
-                    effects.extend(nudged);
+                    let (response, acted) = self.serve(now, peer, community, request, ledger)?;
+                    effects.extend(acted);
                     response
                 }
-                None => refused("unknown"),
-            },
-            Ok(Request::Fetch(tag, set, ids)) => match self.served(peer, &tag) {
-                Some((community, _)) => self.answer_fetch(community, set, &ids, ledger)?,
                 None => refused("unknown"),
             },
             // Its lists are checked by the network layer and come as their own input.

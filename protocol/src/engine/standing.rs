@@ -13,7 +13,6 @@ use crate::{
     person::Caps,
     signed::Verified,
     time::Millis,
-    wire::{AnyId, Fingerprint, SetName},
 };
 
 /// Most operations that wait for their parents. A log that arrives in any order needs many; a
@@ -47,7 +46,6 @@ pub struct Standing {
     /// What the log says.
     pub state: State,
     pub(super) keys: BTreeMap<OpId, EpochKey>,
-    pub(super) sets: BTreeMap<SetName, Fingerprint>,
     pub(super) orphans: BTreeMap<OpId, Verified<Operation>>,
     pub(super) book: BTreeMap<Vec<u8>, AddressList>,
     /// Peers that have proven themselves here, with whom they are.
@@ -77,7 +75,6 @@ impl Standing {
             log,
             state,
             keys: BTreeMap::new(),
-            sets: BTreeMap::new(),
             orphans: BTreeMap::new(),
             book: BTreeMap::new(),
             met: BTreeMap::new(),
@@ -301,10 +298,6 @@ impl Standing {
         heads
     }
 
-    pub(super) fn fingerprint(&self, set: SetName) -> Fingerprint {
-        self.sets.get(&set).copied().unwrap_or_default()
-    }
-
     /// The scopes that epochs are kept for: all, and the inner one once somebody has opened it.
     pub(super) fn scopes_in_use(&self) -> Vec<Scope> {
         let inner = self.state.epochs.iter().any(|epoch| epoch.scope == Scope::Inner);
@@ -332,14 +325,6 @@ impl Standing {
         let mut parents = self.log.heads();
         parents.truncate(limits::PARENTS);
         parents
-    }
-
-    pub(super) fn count_out(&mut self, set: SetName, id: &AnyId) {
-        self.sets.entry(set).or_default().remove(id);
-    }
-
-    pub(super) fn count_in(&mut self, set: SetName, id: &AnyId) {
-        self.sets.entry(set).or_default().add(id);
     }
 
     pub(super) fn park(&mut self, operation: Verified<Operation>) {

@@ -1,103 +1,253 @@
-//! Catching up with one peer: set by set, page by page, what it has and we have not.
+//! Catching up with one peer, at the cost of what differs.
 //!
-//! Simple, and right: fingerprints first, then all ids where those differ, then what is missing.
-//! What arrives enters by the same door as gossip. Operations come before items, since items are
-//! judged by them.
+//! All sets are compared by fingerprint at once; where they differ, the first cells of the peer's
+//! sketch name what differs, or tell how many more cells would. What only the peer has is fetched, and
+//! what only we have is offered to it. Where too many differ, the sets are gone through by period: a
+//! period of which we have little is taken whole, of others the ids are listed. What arrives enters by
+//! the same door as gossip. Operations come before items, since items are judged by them.
+//!
+//! Leaves to others: what is answered (`serve`), sketches and periods (`reconcile`).
+//! Always true: a pull asks one question at a time, and each ends it or leads it on: sets only in
+//! their order, a set at most twice, cells only more, periods and places only forward.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     Decided, Effect, Engine, Event, Fetched, Keep, PeerName,
     receive::Received,
-    session::{Question, refused},
+    serve::{missing, rises},
+    session::Question,
 };
 use crate::{
-    bytes::Blob,
-    id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId},
+    id::{BundleHash, CommunityId, OpId},
     ledger::Ledger,
     limits,
-    link::Carry,
+    reconcile::{CELL_BYTES, Cells, Difference, Place, ShortId, short},
     time::Millis,
-    wire::{AnyId, Fingerprint, Request, Response, SetName},
+    wire::{Fingerprint, Request, Response, SetName},
 };
 
-/// Bytes of things in one response; the rest of the frame is left to framing.
-const FETCHED_BYTES: usize = limits::RESPONSE_BYTES - 64 * 1024;
+/// Cells of each set that are asked for at first: some 30 ids that differ are shown by them, and about
+/// how many more do.
+const FIRST_CELLS: usize = 48;
 
 /// One comparison under way.
 #[derive(Debug)]
 pub(super) struct Pull {
-    /// The set that is being compared.
+    /// The sets that are still to be gone through, with what the peer has shown of them.
+    open: VecDeque<(SetName, Shown)>,
+    /// The set that is being gone through.
     set: SetName,
-    /// Where the next page begins; none when all ids have been listed.
-    after: Option<AnyId>,
-    listed: bool,
+    /// What the peer has shown of it so far.
+    shown: Shown,
+    step: Step,
+    /// Whether the set was gone through by period, after which it is compared once more.
+    thorough: bool,
     /// What is missing here.
-    wanted: VecDeque<AnyId>,
+    wanted: VecDeque<ShortId>,
+    /// What the peer lacks.
+    offered: Vec<ShortId>,
     /// What was asked for last and may come only in part.
-    asked: Vec<AnyId>,
+    asked: Vec<ShortId>,
     asked_for: usize,
+    /// What the peer has offered, of whichever set.
+    offers: BTreeMap<SetName, VecDeque<ShortId>>,
     /// Bundles that carries wait for.
     bundles: BTreeSet<BundleHash>,
     /// Whether anything came that changes the log.
     authority: bool,
-    /// Whether the peer has shown since that it knows more.
+    /// Whether to compare again when this is done.
     again: bool,
 }
 
+/// What a peer has shown of a set.
+#[derive(Debug, Clone, Default)]
+struct Shown {
+    fingerprint: Fingerprint,
+    cells: Cells,
+}
+
+/// What is asked next of a set when nothing known is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// The fingerprints of all sets.
+    Begin,
+    /// Cells of its sketch, up to so many in all.
+    Cells(usize),
+    /// Its periods.
+    Periods,
+    /// What is in the first of these, beyond a place.
+    Through(VecDeque<Period>, Option<Place>),
+    /// Nothing: on to the next set.
+    Next,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Period {
+    number: u64,
+    /// Whether it is taken whole, since we have little of it.
+    whole: bool,
+}
+
 impl Pull {
-    fn new() -> Pull {
+    fn new(step: Step) -> Pull {
         Pull {
+            open: VecDeque::new(),
             set: SetName::Operations,
-            after: None,
-            listed: false,
+            shown: Shown::default(),
+            step,
+            thorough: false,
             wanted: VecDeque::new(),
+            offered: Vec::new(),
             asked: Vec::new(),
             asked_for: 0,
+            offers: BTreeMap::new(),
             bundles: BTreeSet::new(),
             authority: false,
             again: false,
         }
+    }
+
+    /// Whether nothing has come of it so far.
+    fn has_just_begun(&self) -> bool {
+        self.step == Step::Begin && !self.again && self.offers.is_empty()
+    }
+
+    /// Whether there is something to ask before the next step.
+    fn is_fetching(&self) -> bool {
+        !self.wanted.is_empty() || !self.offered.is_empty() || !self.bundles.is_empty()
     }
 }
 
 impl Engine {
     /// Begins a comparison, unless one is under way.
     pub(super) fn compare(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
+        self.pull(peer, community, |pull| pull.again = true, || Pull::new(Step::Begin))
+    }
+
+    /// The same with a peer that has just proven itself, unless it compares by itself: one of two is
+    /// enough.
+    pub(super) fn compare_first(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
+        let compares = self.peers.get(peer).is_some_and(|state| state.compares.contains(&community));
+        if compares && self.has_synced(community) { Vec::new() } else { self.compare(peer, community) }
+    }
+
+    /// A peer compares its sets with ours. Of two who begin at the same moment, the one with the lower
+    /// name goes on.
+    pub(super) fn compared_by(
+        &mut self,
+        now: Millis,
+        peer: &PeerName,
+        community: CommunityId,
+        theirs: &[(SetName, Fingerprint)],
+    ) -> Vec<Effect> {
+        let may_leave = self.has_synced(community) && self.me.peer > *peer;
+        let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
+        state.compares.insert(community);
+        if may_leave && state.pulls.get(&community).is_some_and(Pull::has_just_begun) {
+            state.pulls.remove(&community);
+        }
+        let equal = |(set, theirs): &(SetName, Fingerprint)| self.sets.fingerprint(community, *set) == *theirs;
+        if theirs.len() == SetName::COMPARED.len() && theirs.iter().all(equal) {
+            return self.synced(now, peer, community);
+        }
+        Vec::new()
+    }
+
+    /// A peer goes through its sets by period, and so will find what it lacks, but not what we do.
+    pub(super) fn compare_in_turn(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
+        let compares = self.peers.get_mut(peer).is_some_and(|state| state.compares.remove(&community));
+        if compares { self.compare(peer, community) } else { Vec::new() }
+    }
+
+    /// Nothing is known that a peer has and we have not.
+    fn synced(&mut self, now: Millis, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
+        if let Some(standing) = self.standing_mut(community) {
+            standing.synced = Some(now);
+        }
+        vec![Effect::Tell(Event::Synced(community, peer.clone()))]
+    }
+
+    fn has_synced(&self, community: CommunityId) -> bool {
+        self.standing(community).is_some_and(|standing| standing.synced.is_some())
+    }
+
+    /// Fetches what a peer has offered, after what is being fetched from it.
+    pub(super) fn fetch_offered(
+        &mut self,
+        peer: &PeerName,
+        community: CommunityId,
+        set: SetName,
+        ids: &[ShortId],
+    ) -> Vec<Effect> {
+        let take = |pull: &mut Pull| {
+            let offers = pull.offers.entry(set).or_default();
+            offers.extend(ids.iter().take(limits::OFFERED.saturating_sub(offers.len())));
+        };
+        self.pull(peer, community, take, || {
+            let mut pull = Pull::new(Step::Next);
+            take(&mut pull);
+            pull.next_offer();
+            pull
+        })
+    }
+
+    /// Adds to the pull that is under way, or begins one.
+    fn pull(
+        &mut self,
+        peer: &PeerName,
+        community: CommunityId,
+        add: impl Fn(&mut Pull),
+        begin: impl Fn() -> Pull,
+    ) -> Vec<Effect> {
         let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
         if state.tag_for(community).is_none() {
             return Vec::new();
         }
         if let Some(pull) = state.pulls.get_mut(&community) {
-            pull.again = true;
+            add(pull);
             return Vec::new();
         }
-        state.pulls.insert(community, Pull::new());
+        state.pulls.insert(community, begin());
         self.next_question_of_pull(peer, community)
     }
 
     /// Asks what a comparison needs next.
     fn next_question_of_pull(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
-        let fingerprints: Vec<Fingerprint> = SetName::COMPARED
-            .iter()
-            .map(|set| self.standing(community).map(|s| s.fingerprint(*set)).unwrap_or_default())
-            .collect();
         let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
         let Some(tag) = state.tag_for(community) else { return Vec::new() };
         let Some(pull) = state.pulls.get_mut(&community) else { return Vec::new() };
+        let set = pull.set;
+        pull.asked.clear();
+        pull.asked_for = 0;
+        let ours = |set| self.sets.fingerprint(community, set);
         let request = if let Some(bundle) = pull.bundles.pop_first() {
-            pull.asked.clear();
-            pull.asked_for = 0;
             Request::Fetch(tag, SetName::Bundles, vec![bundle.0])
-        } else if !pull.wanted.is_empty() {
-            let count = pull.wanted.len().min(limits::FETCH);
-            pull.asked = pull.wanted.drain(..count).collect();
-            pull.asked_for = count;
-            Request::Fetch(tag, pull.set, pull.asked.clone())
+        } else if pull.is_fetching() {
+            let (wanted, offered) = (pull.wanted.len().min(limits::FETCH), pull.offered.len().min(limits::FETCH));
+            pull.asked = pull.wanted.drain(..wanted).collect();
+            pull.asked_for = wanted;
+            Request::Bring(tag, set, pull.asked.clone(), pull.offered.drain(..offered).collect())
         } else {
-            let at = SetName::COMPARED.iter().position(|set| *set == pull.set).unwrap_or(0);
-            let fingerprint = fingerprints.get(at).copied().unwrap_or_default();
-            Request::Ids(tag, pull.set, fingerprint, pull.after)
+            let one = vec![(set, ours(set))];
+            let cells = |cells| u16::try_from(cells).unwrap_or(u16::MAX);
+            match &pull.step {
+                Step::Begin => {
+                    let all = SetName::COMPARED.map(|set| (set, ours(set))).to_vec();
+                    Request::Compare(tag, all, 0, cells(FIRST_CELLS))
+                }
+                Step::Cells(most) => {
+                    let from = pull.shown.cells.count();
+                    Request::Compare(tag, one, cells(from), cells(most.saturating_sub(from)))
+                }
+                Step::Periods => Request::Periods(tag, set),
+                Step::Through(periods, after) => match periods.front() {
+                    Some(period) if period.whole => Request::Take(tag, set, period.number, *after),
+                    Some(period) => Request::List(tag, set, period.number, *after),
+                    None => return Vec::new(),
+                },
+                Step::Next => return Vec::new(),
+            }
         };
         vec![self.ask(peer, Question::Pull(community), request)]
     }
@@ -112,29 +262,37 @@ impl Engine {
         ledger: &L,
     ) -> Decided<L> {
         let mut effects = Vec::new();
-        match response {
-            Response::Ids(theirs, ids, more) => {
-                let Some(ours) = self.standing(community).cloned() else { return Ok(effects) };
-                let Some(set) = self.peers.get(peer).and_then(|p| p.pulls.get(&community)).map(|p| p.set) else {
-                    return Ok(effects);
-                };
-                let mut wanted = VecDeque::new();
-                let equal = ours.fingerprint(set) == theirs;
-                for id in ids.iter().filter(|_| !equal) {
-                    if !ledger.holds(community, set, *id)? {
-                        wanted.push_back(*id);
-                    }
-                }
-                let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
-                    return Ok(effects);
-                };
-                // Ids come in rising order, or a peer could keep us turning pages for ever.
-                let forward = ids.first().is_none_or(|first| pull.after.is_none_or(|after| *first > after));
-                pull.listed = equal || !more || ids.is_empty() || !forward;
-                pull.after = ids.last().copied();
-                pull.wanted = wanted;
+        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
+            return Ok(effects);
+        };
+        let set = pull.set;
+        match (response, pull.step.clone()) {
+            (Response::Fetch(..), _) => effects.extend(self.fetched(now, peer, community, ledger)?),
+            (Response::Compare(sets), Step::Begin) => {
+                let shown = sets.into_iter().map(|(fingerprint, cells)| Shown::of(fingerprint, cells.as_slice()));
+                pull.open = SetName::COMPARED.into_iter().zip(shown).collect();
+                pull.step = Step::Next;
             }
-            Response::Fetch(..) => effects.extend(self.fetched(now, peer, community, ledger)?),
+            (Response::Compare(sets), Step::Cells(_)) => {
+                let next = sets.first().map(|(fingerprint, cells)| Shown::of(*fingerprint, cells.as_slice()));
+                if pull.shown.goes_on_with(next.unwrap_or_default()) {
+                    self.look_into(peer, community, set, ledger)?;
+                }
+            }
+            (Response::Periods(periods), Step::Periods) => {
+                let periods = self.periods_to_go(community, set, &periods);
+                if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
+                    pull.step = Step::Through(periods, None);
+                }
+            }
+            (Response::List(ids, next), Step::Through(periods, after)) => {
+                pull.wanted.extend(missing(community, set, &ids, ledger)?);
+                pull.step = beyond(set, periods, after, next);
+            }
+            (Response::Take(of, _, next), Step::Through(periods, after)) if of == set => {
+                pull.step = beyond(set, periods, after, next);
+                effects.extend(self.fetched(now, peer, community, ledger)?);
+            }
             // The peer does not serve us: removed, or its log is behind. The next hello tries again.
             _ => {
                 if let Some(state) = self.peers.get_mut(peer) {
@@ -143,8 +301,61 @@ impl Engine {
                 return Ok(effects);
             }
         }
-        effects.extend(self.go_on(now, peer, community));
+        effects.extend(self.go_on(now, peer, community, ledger)?);
         Ok(effects)
+    }
+
+    /// What of a set differs, by what the peer has shown of it.
+    fn look_into<L: Ledger>(
+        &mut self,
+        peer: &PeerName,
+        community: CommunityId,
+        set: SetName,
+        ledger: &L,
+    ) -> Result<(), L::Error> {
+        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else { return Ok(()) };
+        let (ours, theirs) = (self.sets.fingerprint(community, set), &pull.shown);
+        let cells = theirs.cells.count();
+        let difference = match ours == theirs.fingerprint {
+            true => Difference { whole: true, ..Difference::default() },
+            false => self.sets.with_cells(community, set, cells, ledger)?.sketch().difference(&theirs.cells),
+        };
+        let counts = ours.count().abs_diff(theirs.fingerprint.count());
+        let counts = usize::try_from(counts).unwrap_or(usize::MAX);
+        let more = Difference::cells_for(difference.estimate.max(counts)).max(cells.saturating_add(cells.div_ceil(4)));
+        // Beyond this, to list all ids costs less.
+        let all = usize::try_from(theirs.fingerprint.count()).unwrap_or(usize::MAX).saturating_mul(16);
+        let affordable = more <= limits::CELLS && more.saturating_mul(CELL_BYTES) < all;
+        // Who sends fewer than were asked for would have us ask for ever.
+        let enough = cells > 0 && !matches!(pull.step, Step::Cells(most) if cells < most);
+        if difference.whole {
+            pull.wanted.extend(difference.theirs);
+            pull.offered.extend(difference.ours);
+            pull.step = Step::Next;
+        } else if enough && affordable {
+            pull.step = Step::Cells(more);
+        } else {
+            pull.step = if pull.thorough { Step::Next } else { Step::Periods };
+            pull.thorough = true;
+        }
+        Ok(())
+    }
+
+    /// The periods of a set that differ, those to go through first first.
+    fn periods_to_go(&self, community: CommunityId, set: SetName, theirs: &[(u64, Fingerprint)]) -> VecDeque<Period> {
+        let summary = self.sets.get(community, set);
+        let ours = |number| summary.and_then(|s| s.periods().get(&number)).copied().unwrap_or_default();
+        let differ = theirs.iter().filter(|(number, fingerprint)| ours(*number) != *fingerprint);
+        // Few of those that come are then known already.
+        let whole = |number, theirs: &Fingerprint| ours(number).count().saturating_mul(16) < theirs.count();
+        let mut periods: Vec<Period> =
+            differ.map(|(number, theirs)| Period { number: *number, whole: whole(*number, theirs) }).collect();
+        periods.sort_by_key(|period| period.number);
+        periods.dedup_by_key(|period| period.number);
+        if !rises(set) {
+            periods.reverse();
+        }
+        periods.into()
     }
 
     /// The last of a fetch has come.
@@ -164,40 +375,57 @@ impl Engine {
         if changed { self.authority_changed(now, community, ledger) } else { Ok(Vec::new()) }
     }
 
-    /// Goes to the next page, the next set or the end.
-    fn go_on(&mut self, now: Millis, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
-        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else { return Vec::new() };
-        if pull.wanted.is_empty() && pull.bundles.is_empty() && pull.listed {
-            let next = SetName::COMPARED.iter().copied().find(|set| *set > pull.set);
-            match next {
-                Some(set) => {
-                    pull.set = set;
-                    pull.after = None;
-                    pull.listed = false;
-                    // The log is whole now: what keys it names is known.
-                    let mut effects: Vec<Effect> = self.ask_peer_for_keys(peer, community).into_iter().collect();
-                    effects.extend(self.next_question_of_pull(peer, community));
-                    return effects;
-                }
-                None => {
-                    let again = pull.again;
-                    if let Some(state) = self.peers.get_mut(peer) {
-                        state.pulls.remove(&community);
-                    }
-                    if let Some(standing) = self.standing_mut(community) {
-                        standing.synced = Some(now);
-                    }
-                    let mut effects = vec![Effect::Tell(Event::Synced(community, peer.clone()))];
-                    if again {
-                        effects.extend(self.compare(peer, community));
-                    }
-                    // Who left while we fetched what they had written.
-                    effects.extend(self.part_with_removed(community));
-                    return effects;
-                }
+    /// Goes to the next question, the next set or the end.
+    fn go_on<L: Ledger>(&mut self, now: Millis, peer: &PeerName, community: CommunityId, ledger: &L) -> Decided<L> {
+        let mut effects = Vec::new();
+        loop {
+            let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
+                return Ok(effects);
+            };
+            if let Step::Through(periods, _) = &pull.step
+                && periods.is_empty()
+            {
+                // What differs in spite of it, or on our side only, is little now.
+                pull.step = Step::Cells(FIRST_CELLS);
+                pull.shown = Shown::default();
             }
+            if pull.is_fetching() || pull.step != Step::Next {
+                effects.extend(self.next_question_of_pull(peer, community));
+                return Ok(effects);
+            }
+            let Some((set, shown)) = pull.open.pop_front() else {
+                if pull.next_offer() {
+                    // Some of it has come since.
+                    let (set, offered) = (pull.set, Vec::from(std::mem::take(&mut pull.wanted)));
+                    pull.wanted = missing(community, set, &offered, ledger)?.into();
+                    continue;
+                }
+                effects.extend(self.caught_up(now, peer, community));
+                return Ok(effects);
+            };
+            if pull.set != set {
+                // The log is whole now: what keys it names is known.
+                effects.extend(self.ask_peer_for_keys(peer, community));
+            }
+            if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
+                pull.set = set;
+                pull.shown = shown;
+                pull.thorough = false;
+            }
+            self.look_into(peer, community, set, ledger)?;
         }
-        self.next_question_of_pull(peer, community)
+    }
+
+    /// All sets have been gone through.
+    fn caught_up(&mut self, now: Millis, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
+        let again = self.peers.get_mut(peer).and_then(|state| state.pulls.remove(&community)).is_some_and(|p| p.again);
+        let mut effects = self.synced(now, peer, community);
+        if again {
+            effects.extend(self.compare(peer, community));
+        }
+        // Who left while we fetched what they had written.
+        effects.extend(self.part_with_removed(community));
+        effects
     }
 
     /// One thing of a fetch.
@@ -233,80 +461,50 @@ impl Engine {
             Fetched::Refused(why) => return Ok(vec![Effect::Tell(Event::Refused(why.name()))]),
         };
         if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
+            let name = short(&name);
             pull.asked.retain(|asked| *asked != name);
             pull.authority |= pull.set == SetName::Operations && received == Received::New;
         }
         Ok(effects)
     }
+}
 
-    /// Lists ids, where the sets differ; and looks the other way too, since then the peer may
-    /// know more than we do.
-    pub(super) fn answer_ids<L: Ledger>(
-        &mut self,
-        peer: &PeerName,
-        community: CommunityId,
-        set: SetName,
-        theirs: Fingerprint,
-        after: Option<AnyId>,
-        ledger: &L,
-    ) -> Result<(Response, Vec<Effect>), L::Error> {
-        let Some(standing) = self.standing(community) else { return Ok((refused("unknown"), Vec::new())) };
-        let ours = standing.fingerprint(set);
-        if ours == theirs || !SetName::COMPARED.contains(&set) {
-            return Ok((Response::Ids(ours, Vec::new(), false), Vec::new()));
-        }
-        let ids = ledger.ids(community, set, after, limits::IDS_PER_PAGE)?;
-        let more = ids.len() == limits::IDS_PER_PAGE;
-        let seen = self.peers.get(peer).and_then(|p| p.last_seen(community, set));
-        let mut effects = Vec::new();
-        if seen != Some(theirs) {
-            if let Some(state) = self.peers.get_mut(peer) {
-                state.saw(community, set, theirs);
-            }
-            effects = self.compare(peer, community);
-        }
-        Ok((Response::Ids(ours, ids, more), effects))
+impl Pull {
+    /// Turns to what the peer has offered, a log first. Answers whether there is any.
+    fn next_offer(&mut self) -> bool {
+        let Some((set, ids)) = self.offers.pop_first() else { return false };
+        self.set = set;
+        self.wanted = ids;
+        true
+    }
+}
+
+impl Shown {
+    fn of(fingerprint: Fingerprint, cells: &[u8]) -> Shown {
+        Shown { fingerprint, cells: Cells::from_bytes(cells) }
     }
 
-    /// Sends what is asked for and here, as far as it fits.
-    pub(super) fn answer_fetch<L: Ledger>(
-        &self,
-        community: CommunityId,
-        set: SetName,
-        ids: &[AnyId],
-        ledger: &L,
-    ) -> Result<Response, L::Error> {
-        let mut things = Vec::new();
-        let mut room = FETCHED_BYTES;
-        for id in ids {
-            let bytes = match set {
-                SetName::Operations => {
-                    self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes())
-                }
-                SetName::Items if ledger.holds(community, set, *id)? => {
-                    self.plain_carry(ItemId(*id), ledger)?.map(|c| c.to_bytes())
-                }
-                SetName::Envelopes if ledger.holds(community, set, *id)? => {
-                    self.relayed_carry(EnvelopeId(*id), ledger)?.map(|c| c.to_bytes())
-                }
-                SetName::Bundles => ledger.bundle(BundleHash(*id))?,
-                SetName::Blobs => ledger.blob(*id)?,
-                SetName::Items | SetName::Envelopes => None,
-            };
-            let Some(bytes) = bytes else { continue };
-            // The frame around each thing takes a few bytes more.
-            match room.checked_sub(bytes.len().saturating_add(8)) {
-                Some(left) => room = left,
-                None => break,
-            }
-            things.extend(Blob::new(bytes));
+    /// Adds the cells that follow. Answers false where the peer's set is another one by now, so that they
+    /// do not belong together: then there are none, and all are asked for at once.
+    fn goes_on_with(&mut self, next: Shown) -> bool {
+        let is_same = self.cells.count() == 0 || self.fingerprint == next.fingerprint;
+        self.fingerprint = next.fingerprint;
+        if is_same {
+            self.cells.extend(next.cells)
+        } else {
+            self.cells = Cells::default()
         }
-        Ok(Response::Fetch(set, things))
+        is_same
     }
+}
 
-    pub(super) fn plain_carry<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Option<Carry>, L::Error> {
-        let Some(item) = super::author::item(ledger, id)? else { return Ok(None) };
-        let body = ledger.body(item.header.body_hash)?;
-        Ok(Some(Carry::plain(item.signed, body)))
+/// Beyond a page: the next place of the period, or the next period. A peer whose places do not go
+/// forward ends the period.
+fn beyond(set: SetName, mut periods: VecDeque<Period>, after: Option<Place>, next: Option<Place>) -> Step {
+    let forward = |next: &Place| after.is_none_or(|after| if rises(set) { *next > after } else { *next < after });
+    let next = next.filter(forward);
+    if next.is_none() {
+        periods.pop_front();
     }
+    Step::Through(periods, next)
 }

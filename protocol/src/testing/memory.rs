@@ -17,6 +17,7 @@ use crate::{
     key::PublicKey,
     ledger::{AddressList, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
+    reconcile::{Place, Position},
     signed::Signed,
     wire::{AnyId, SetName},
 };
@@ -36,6 +37,7 @@ pub struct Memory {
     bundles: BTreeMap<BundleHash, Vec<u8>>,
     blobs: BTreeMap<AnyId, Vec<u8>>,
     sets: BTreeSet<(CommunityId, SetName, AnyId)>,
+    places: BTreeSet<(CommunityId, SetName, Position, AnyId)>,
     met: BTreeMap<(CommunityId, Vec<u8>), (PersonId, PublicKey)>,
 }
 
@@ -50,13 +52,15 @@ impl Memory {
             Keep::Community(id, genesis) => drop(self.communities.insert(id, genesis)),
             Keep::Operation { community, id, lamport, signed } => {
                 self.operations.insert((community, lamport, id), signed);
-                assert!(self.sets.insert((community, SetName::Operations, id.0)), "an operation is kept once");
+                let is_new = self.put(community, SetName::Operations, lamport.into(), id.0);
+                assert!(is_new, "an operation is kept once");
             }
             Keep::EpochKey(community, epoch, key) => drop(self.keys.insert((community, epoch), key)),
             Keep::Blob(name, bytes) => drop(self.blobs.insert(name, bytes)),
             Keep::Item { read_in, item, body, by, address, .. } => {
                 if by.is_none() {
-                    assert!(self.sets.insert((read_in, SetName::Items, item.id.0)), "an item is kept once");
+                    let is_new = self.put(read_in, SetName::Items, item.header.ts.0, item.id.0);
+                    assert!(is_new, "an item is kept once");
                     if let Some(address) = address {
                         self.addresses.entry((read_in, item.header.author, address)).or_insert(item.id);
                     }
@@ -65,16 +69,18 @@ impl Memory {
                 self.items.insert(item.id, *item);
             }
             Keep::Show(community, id) => {
-                assert!(self.sets.insert((community, SetName::Items, id.0)), "what is shown was hidden")
+                assert!(self.put(community, SetName::Items, self.claimed(id), id.0), "what is shown was hidden")
             }
             Keep::Hide(community, id) => {
+                self.places.remove(&(community, SetName::Items, self.claimed(id), id.0));
                 assert!(self.sets.remove(&(community, SetName::Items, id.0)), "what is hidden was shown")
             }
             Keep::Met { community, peer, person, device } => {
                 self.met.insert((community, peer), (person, device));
             }
             Keep::Envelope { id, envelope, outcome } => {
-                assert!(self.sets.insert((envelope.value.to, SetName::Envelopes, id.0)), "an envelope is kept once");
+                let is_new = self.put(envelope.value.to, SetName::Envelopes, envelope.value.ts.0, id.0);
+                assert!(is_new, "an envelope is kept once");
                 self.envelopes.insert(id, (envelope.value, KeptEnvelope { signed: envelope.signed, outcome }));
             }
             Keep::Outcome(id, outcome) => {
@@ -113,6 +119,15 @@ impl Memory {
     #[must_use]
     pub fn outcome(&self, id: EnvelopeId) -> Option<Outcome> {
         self.envelopes.get(&id).map(|(_, kept)| kept.outcome)
+    }
+
+    fn put(&mut self, community: CommunityId, set: SetName, position: Position, id: AnyId) -> bool {
+        self.places.insert((community, set, position, id)) && self.sets.insert((community, set, id))
+    }
+
+    /// When an item claims to have been written.
+    fn claimed(&self, id: ItemId) -> Position {
+        self.items.get(&id).map_or(0, |item| item.header.ts.0)
     }
 
     fn changes(&self, id: ItemId, kind: Kind) -> impl Iterator<Item = &Item> {
@@ -223,6 +238,25 @@ impl Ledger for Memory {
         let first = (community, set, after.unwrap_or(Bytes([0; 32])));
         let all = self.sets.range(first..).take_while(|s| s.0 == community && s.1 == set);
         Ok(all.map(|s| s.2).filter(|id| Some(*id) != after).take(most).collect())
+    }
+    fn places(
+        &self,
+        community: CommunityId,
+        set: SetName,
+        positions: (Position, Position),
+        after: Option<Place>,
+        rising: bool,
+        most: usize,
+    ) -> Result<Vec<Place>, Infallible> {
+        let first = (community, set, positions.0, Bytes([0; 32]));
+        let last = (community, set, positions.1, Bytes([0xff; 32]));
+        let within = self.places.range(first..=last).map(|place| (place.2, place.3));
+        let beyond = |place: &Place| after.is_none_or(|after| if rising { *place > after } else { *place < after });
+        Ok(if rising {
+            within.filter(beyond).take(most).collect()
+        } else {
+            within.rev().filter(beyond).take(most).collect()
+        })
     }
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, Infallible> {
         Ok(self.sets.contains(&(community, set, id)))

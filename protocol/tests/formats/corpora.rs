@@ -131,7 +131,7 @@ fn allowance(input: usize) -> u64 {
 }
 
 /// What a refusal may take.
-const QUICK: Duration = Duration::from_millis(10);
+const QUICK: Duration = Duration::from_millis(40);
 
 /// For how long a quick run is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -4,4 +4,5 @@
 mod devices;
 mod epochs;
 mod story;
+mod sync;
 mod world;

@@ -109,6 +109,21 @@ impl World {
         self.0.settle();
     }
 
+    /// From now on somebody does this to what they answer.
+    pub(super) fn tamper(&mut self, name: &str, with: impl FnMut(&mut Response) + 'static) {
+        self.0.tamper(name, with);
+    }
+
+    /// Bytes of requests and responses between two, both ways.
+    pub(super) fn exchanged(&self, a: &str, b: &str) -> u64 {
+        self.0.exchanged(a, b).bytes + self.0.exchanged(b, a).bytes
+    }
+
+    /// How many there were.
+    pub(super) fn exchanged_frames(&self, a: &str, b: &str) -> u64 {
+        self.0.exchanged(a, b).frames + self.0.exchanged(b, a).frames
+    }
+
     /// Two meet, and so much later may still be talking.
     pub(super) fn meet_for(&mut self, a: &str, b: &str, span_ms: u64) {
         self.0.dial(a, b);

@@ -35,7 +35,10 @@ impl Simulator {
                     assert!(bytes.len() <= limits::REQUEST_BYTES, "a request fits its frame");
                     self.ask_peer(name, &named(&peer), id, bytes);
                 }
-                Effect::Respond { token, response } => {
+                Effect::Respond { token, mut response } => {
+                    if let Some(tamper) = &mut self.node_mut(name).tamper {
+                        tamper.0(&mut response);
+                    }
                     let bytes = response.to_bytes();
                     assert!(bytes.len() <= limits::RESPONSE_BYTES, "a response fits its frame");
                     self.answer_peer(name, token, bytes);

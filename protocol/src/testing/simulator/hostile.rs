@@ -6,7 +6,7 @@
 use super::{
     Simulator,
     gossip::Frame,
-    node::{Node, named},
+    node::{Node, Tamper, named},
 };
 use crate::{
     encoding::Malformed,
@@ -74,6 +74,14 @@ impl Received {
 }
 
 impl Simulator {
+    /// From now on a node that has an engine does this to its answers before they leave it.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn tamper(&mut self, name: &str, with: impl FnMut(&mut Response) + 'static) {
+        self.node_mut(name).tamper = Some(Tamper(Box::new(with)));
+    }
+
     /// Adds a node without an engine; or takes the engine of one that is there and breaks its connections, and leaves
     /// it its keys and all that it has kept.
     pub fn hostile(&mut self, name: &str) {

@@ -17,6 +17,7 @@ use crate::{
     person::Ladder,
     text::Text,
     time::Millis,
+    wire::Response,
 };
 
 /// A node, or what is left of it while it is stopped.
@@ -46,6 +47,16 @@ pub(super) struct Node {
     pub(super) ahead_ms: i64,
     /// What a hostile node has received and nobody has read.
     pub(super) received: VecDeque<Received>,
+    pub(super) tamper: Option<Tamper>,
+}
+
+/// What becomes of a node's answers before they leave it.
+pub(super) struct Tamper(pub(super) Box<dyn FnMut(&mut Response)>);
+
+impl std::fmt::Debug for Tamper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tamper")
+    }
 }
 
 impl Node {
@@ -67,6 +78,7 @@ impl Node {
             wake: 0,
             ahead_ms: 0,
             received: VecDeque::new(),
+            tamper: None,
         }
     }
 

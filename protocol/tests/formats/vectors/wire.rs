@@ -5,6 +5,7 @@ use hearth_protocol::{
     encoding::encode,
     hello::{SealedHello, Speaker, padding},
     random::Random,
+    reconcile::Sketch,
     wire::{Fingerprint, Gossip, Request, Response, SetName},
 };
 
@@ -74,7 +75,25 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("a restore", Request::Restore(transcript.restore_tag(w.bob.id()), blob(restore))),
         ("one's communities are asked for", Request::Communities(tag, vec![garden])),
         ("all of one's communities", Request::Communities(tag, Vec::new())),
+        ("sets are compared", Request::Compare(tag, SetName::COMPARED.map(|set| (set, SUM)).to_vec(), 0, 48)),
+        (
+            "some are asked for and some offered",
+            Request::Bring(tag, SetName::Items, vec![Bytes([2; 16])], vec![Bytes([3; 16])]),
+        ),
+        ("periods are asked for", Request::Periods(tag, SetName::Envelopes)),
+        ("a period is listed", Request::List(tag, SetName::Items, 692, None)),
+        ("more of a period is taken", Request::Take(tag, SetName::Items, 692, Some((u64::MAX, Bytes([2; 32]))))),
     ]
+}
+
+/// The fingerprint of two ids.
+const SUM: Fingerprint = Fingerprint(2, [1, 2, 3, u64::MAX]);
+
+/// The first two cells of the sketch of two ids.
+fn cells() -> Vec<u8> {
+    let mut sketch = Sketch::default();
+    [[2; 16], [3; 16]].iter().for_each(|id| sketch.add(&Bytes(*id)));
+    sketch.cells(0, 2).to_bytes()
 }
 
 fn responses() -> Vec<(&'static str, Response)> {
@@ -98,6 +117,13 @@ fn responses() -> Vec<(&'static str, Response)> {
         ("what a new device is given", Response::Pair(blob(vec![0; 3]))),
         ("what somebody is given who comes back", Response::Restore(blob(vec![0; 3]))),
         ("one's communities", Response::Communities(vec![asks::handover()])),
+        (
+            "a set that is equal, and two cells of one that is not",
+            Response::Compare(vec![(SUM, blob(Vec::new())), (SUM, blob(cells()))]),
+        ),
+        ("two periods", Response::Periods(vec![(691, SUM), (692, SUM)])),
+        ("a page of short ids", Response::List(vec![Bytes([2; 16])], Some((7, Bytes([2; 32]))))),
+        ("the last page of a period", Response::Take(SetName::Items, vec![blob(w.items[0].item.to_bytes())], None)),
     ]
 }
 

@@ -1,0 +1,200 @@
+//! Catching up at the cost of what differs.
+
+use super::{
+    story::{found, invite, join, post},
+    world::World,
+};
+use crate::{
+    bytes::Blob,
+    engine::Event,
+    id::{CommunityId, ItemId},
+    ledger::Ledger as _,
+    time::DAY_MS,
+    wire::{Response, SetName},
+};
+
+/// A garden of two that has so many posts, which both have.
+fn garden(world: &mut World, posts: usize) -> CommunityId {
+    let garden = found(world, "alice", "garden");
+    let key = invite(world, "alice", garden, 1);
+    join(world, "bob", &key).unwrap();
+    write(world, "alice", garden, posts);
+    world.round();
+    assert_eq!(items(world, "bob", garden), items(world, "alice", garden));
+    garden
+}
+
+fn write(world: &mut World, who: &str, garden: CommunityId, posts: usize) -> Vec<ItemId> {
+    (0..posts).map(|number| post(world, who, garden, &format!("post {number} of {who}"), &[], 0)).collect()
+}
+
+fn items(world: &World, who: &str, garden: CommunityId) -> usize {
+    world.node(who).memory.readable(garden).len()
+}
+
+/// Both write so much while they are apart. Answers the bytes that went either way until both have all.
+fn apart(world: &mut World, garden: CommunityId, each: usize) -> u64 {
+    world.cut("alice", "bob");
+    write(world, "alice", garden, each);
+    write(world, "bob", garden, each);
+    world.heal();
+    let before = world.exchanged("alice", "bob");
+    world.connect("alice", "bob");
+    world.round();
+    let after = world.exchanged("alice", "bob");
+    assert_eq!(items(world, "bob", garden), items(world, "alice", garden));
+    after - before
+}
+
+/// The bytes of so many items, as they travel.
+fn carried(world: &World, garden: CommunityId) -> u64 {
+    let memory = world.node("alice").memory;
+    let bytes = |id: &ItemId| {
+        let item = memory.item(*id).unwrap().unwrap();
+        let body = memory.body(item.clone().trusted().unwrap().header.body_hash).unwrap();
+        crate::link::Carry::plain(item, body).to_bytes().len() as u64
+    };
+    let all: Vec<u64> = memory.readable(garden).iter().map(bytes).collect();
+    all.iter().sum::<u64>() / all.len() as u64
+}
+
+#[test]
+fn what_few_differences_cost_does_not_grow_with_the_sets() {
+    let cost = |posts| {
+        let mut world = World::of(&["alice", "bob"]);
+        let garden = garden(&mut world, posts);
+        apart(&mut world, garden, 10)
+    };
+    let (few, many) = (cost(50), cost(1_000));
+    assert!(many < few + few / 10, "{few} bytes among 50, {many} among 1,000");
+}
+
+#[test]
+fn a_hundred_differences_cost_8_kib_beyond_the_items() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = garden(&mut world, 1_000);
+    // What meeting again costs by itself.
+    let meeting = apart(&mut world, garden, 0);
+    let bytes = apart(&mut world, garden, 50);
+    let beyond = bytes - meeting - 100 * carried(&world, garden);
+    assert!(beyond <= 8 * 1024, "{beyond} bytes");
+}
+
+#[test]
+fn a_newcomer_is_sent_everything_at_hardly_more_than_its_own_bytes() {
+    let mut world = World::of(&["alice", "bob", "carol"]);
+    let garden = garden(&mut world, 1_500);
+    let each = carried(&world, garden);
+    let key = invite(&mut world, "alice", garden, 1);
+    world.stop("bob");
+    let before = world.exchanged("alice", "carol");
+    join(&mut world, "carol", &key).unwrap();
+    world.round();
+    assert_eq!(items(&world, "carol", garden), items(&world, "alice", garden));
+    let bytes = world.exchanged("alice", "carol") - before;
+    let most = 1_500 * each * 115 / 100;
+    assert!(bytes <= most, "{bytes} bytes for {} of items", 1_500 * each);
+}
+
+#[test]
+fn the_newest_come_first_and_who_was_cut_off_goes_on() {
+    // A year of posts that bob, who was away, has in part when he is cut off.
+    let mut world = World::delayed(1, &["alice", "bob"]);
+    let garden = garden(&mut world, 0);
+    world.cut("alice", "bob");
+    let mut written = Vec::new();
+    for _ in 0..12 {
+        written.push(write(&mut world, "alice", garden, 150));
+        world.leap(30 * DAY_MS);
+    }
+    world.heal();
+    while items(&world, "bob", garden) < 600 {
+        world.meet_for("bob", "alice", 5);
+    }
+    world.cut("alice", "bob");
+    let has = |world: &World, month: &[ItemId]| {
+        let readable = world.node("bob").memory.readable(garden);
+        month.iter().filter(|id| readable.contains(id)).count()
+    };
+    let counts: Vec<usize> = written.iter().map(|month| has(&world, month)).collect();
+    let some = counts.iter().filter(|count| **count > 0).count();
+    assert!((1..12).contains(&some), "{counts:?}");
+    assert!(counts.is_sorted(), "the newest first: {counts:?}");
+    let rest: usize = counts.iter().map(|count| 150 - count).sum();
+    let each = carried(&world, garden);
+    world.heal();
+    let before = world.exchanged("alice", "bob");
+    world.connect("alice", "bob");
+    world.round();
+    assert_eq!(items(&world, "bob", garden), items(&world, "alice", garden));
+    let bytes = world.exchanged("alice", "bob") - before;
+    // What had come does not come again; of the month in which it was cut the ids are listed.
+    assert!(bytes <= rest as u64 * each * 115 / 100 + 20_000, "{bytes} for {rest} of {each}");
+}
+
+#[test]
+fn equal_sets_cost_one_question() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = garden(&mut world, 100);
+    world.round();
+    let before = world.exchanged_frames("alice", "bob");
+    let events = world.node("bob").events.len();
+    world.round();
+    let synced = |event: &Event| matches!(event, Event::Synced(of, _) if *of == garden);
+    assert!(world.node("bob").events[events..].iter().any(synced));
+    // Each asks once a round, and is answered.
+    assert_eq!(world.exchanged_frames("alice", "bob") - before, 4);
+}
+
+#[test]
+fn a_longer_sketch_is_that_of_the_set() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = garden(&mut world, 700);
+    let node = world.node("alice");
+    let mut sets = crate::engine::sets::Sets::default();
+    sets.load(garden, node.memory).unwrap();
+    for set in SetName::COMPARED {
+        let short = sets.get(garden, set).map(|summary| summary.sketch().cells(0, 1_024)).unwrap_or_default();
+        let long = sets.with_cells(garden, set, 5_000, node.memory).unwrap();
+        assert!(long.sketch().kept() >= 5_000);
+        assert_eq!(long.sketch().cells(0, short.count()), short);
+        let most = crate::limits::CELLS;
+        assert!(sets.with_cells(garden, set, usize::MAX, node.memory).unwrap().sketch().kept() < 2 * most);
+    }
+}
+
+#[test]
+fn a_peer_that_shows_other_cells_than_those_of_its_set_is_asked_few_questions_and_brings_what_it_has() {
+    for kind in 0..4 {
+        let mut world = World::of(&["alice", "bob"]);
+        let garden = garden(&mut world, 30);
+        world.cut("alice", "bob");
+        let unseen = write(&mut world, "alice", garden, 20);
+        world.heal();
+        let mut number = 0;
+        world.tamper("alice", move |response| {
+            number += 1;
+            if let Response::Compare(sets) = response {
+                for (fingerprint, cells) in sets {
+                    let length = cells.as_slice().len();
+                    let noise = (0..length).map(|at| (at * 31 + number).to_le_bytes()[0]).collect();
+                    match kind {
+                        // Noise; no cells; one cell of many; another set each time.
+                        0 => *cells = Blob::new(noise).unwrap(),
+                        1 => *cells = Blob::default(),
+                        2 => *cells = Blob::new(cells.as_slice().iter().copied().take(22).collect()).unwrap(),
+                        _ => fingerprint.1[0] = number as u64,
+                    }
+                }
+            }
+        });
+        world.connect("alice", "bob");
+        let before = world.exchanged_frames("alice", "bob");
+        world.round();
+        world.round();
+        let frames = world.exchanged_frames("alice", "bob") - before;
+        assert!(frames < 200, "{kind}: {frames}");
+        let bobs = world.node("bob").memory.readable(garden);
+        assert!(unseen.iter().all(|id| bobs.contains(id)), "{kind}");
+    }
+}
