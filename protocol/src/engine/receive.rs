@@ -120,6 +120,7 @@ impl Engine {
                 return (Received::Refused(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))]);
             }
         };
+        standing.outgrown = true;
         let mut kept = vec![first];
         // Those that waited: again as long as one of them finds its parents.
         loop {

@@ -56,6 +56,8 @@ pub struct Standing {
     pub synced: Option<crate::time::Millis>,
     /// Whether this node's person had a role when its log was last followed.
     pub(super) was_in: bool,
+    /// Whether the log has grown since `state` was worked out.
+    pub(super) outgrown: bool,
     /// What the log said of each person when their items were last judged.
     judged: BTreeMap<PersonId, Vec<usize>>,
     own: bool,
@@ -81,6 +83,7 @@ impl Standing {
             topics: BTreeSet::new(),
             synced: None,
             was_in: false,
+            outgrown: false,
             judged: BTreeMap::new(),
             own,
             me,
@@ -125,6 +128,7 @@ impl Standing {
     }
 
     pub(super) fn evaluate(&mut self) {
+        self.outgrown = false;
         self.state = evaluate(&self.log);
     }
 

@@ -54,8 +54,6 @@ pub(super) struct Pull {
     offers: BTreeMap<SetName, VecDeque<ShortId>>,
     /// Bundles that carries wait for.
     bundles: BTreeSet<BundleHash>,
-    /// Whether anything came that changes the log.
-    authority: bool,
     /// Whether to compare again when this is done.
     again: bool,
 }
@@ -103,7 +101,6 @@ impl Pull {
             asked_for: 0,
             offers: BTreeMap::new(),
             bundles: BTreeSet::new(),
-            authority: false,
             again: false,
         }
     }
@@ -261,13 +258,18 @@ impl Engine {
         response: Response,
         ledger: &L,
     ) -> Decided<L> {
-        let mut effects = Vec::new();
+        // A log is judged when a whole page of it is here, not after each operation; also where the pull
+        // that brought it has ended meanwhile.
+        let mut effects = match self.standing(community).is_some_and(|standing| standing.outgrown) {
+            true => self.authority_changed(now, community, ledger)?,
+            false => Vec::new(),
+        };
         let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
             return Ok(effects);
         };
         let set = pull.set;
         match (response, pull.step.clone()) {
-            (Response::Fetch(..), _) => effects.extend(self.fetched(now, peer, community, ledger)?),
+            (Response::Fetch(..), _) => self.fetched(peer, community),
             (Response::Compare(sets), Step::Begin) => {
                 let shown = sets.into_iter().map(|(fingerprint, cells)| Shown::of(fingerprint, cells.as_slice()));
                 pull.open = SetName::COMPARED.into_iter().zip(shown).collect();
@@ -291,7 +293,6 @@ impl Engine {
             }
             (Response::Take(of, _, next), Step::Through(periods, after)) if of == set => {
                 pull.step = beyond(set, periods, after, next);
-                effects.extend(self.fetched(now, peer, community, ledger)?);
             }
             // The peer does not serve us: removed, or its log is behind. The next hello tries again.
             _ => {
@@ -359,10 +360,8 @@ impl Engine {
     }
 
     /// The last of a fetch has come.
-    fn fetched<L: Ledger>(&mut self, now: Millis, peer: &PeerName, community: CommunityId, ledger: &L) -> Decided<L> {
-        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
-            return Ok(Vec::new());
-        };
+    fn fetched(&mut self, peer: &PeerName, community: CommunityId) {
+        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else { return };
         // What did not fit is asked for again, as long as something came.
         let left = std::mem::take(&mut pull.asked);
         if left.len() < pull.asked_for {
@@ -370,9 +369,6 @@ impl Engine {
                 pull.wanted.push_front(id);
             }
         }
-        // A log is judged when a whole page of it is here, not after each operation.
-        let changed = std::mem::take(&mut pull.authority);
-        if changed { self.authority_changed(now, community, ledger) } else { Ok(Vec::new()) }
     }
 
     /// Goes to the next question, the next set or the end.
@@ -438,11 +434,10 @@ impl Engine {
         ledger: &L,
     ) -> Decided<L> {
         let Some(Question::Pull(community)) = self.question_of(peer, id) else { return Ok(Vec::new()) };
-        let (name, received, effects) = match thing {
+        let (name, effects) = match thing {
             Fetched::Operation(operation) => {
                 let name = OpId::from(operation.id()).0;
-                let (received, effects) = self.receive_operation(now, community, *operation);
-                (name, received, effects)
+                (name, self.receive_operation(now, community, *operation).1)
             }
             Fetched::Carry(carry) => {
                 let name = carry.envelope_id().map_or(carry.id().0, |id| id.0);
@@ -454,7 +449,7 @@ impl Engine {
                 {
                     pull.bundles.insert(bundle);
                 }
-                (name, received, effects)
+                (name, effects)
             }
             Fetched::Bundle(hash, bytes) => return self.receive_bundle(now, hash, bytes, ledger),
             Fetched::Blob(hash, bytes) => return Ok(vec![Effect::Keep(Keep::Blob(hash, bytes))]),
@@ -463,7 +458,6 @@ impl Engine {
         if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
             let name = short(&name);
             pull.asked.retain(|asked| *asked != name);
-            pull.authority |= pull.set == SetName::Operations && received == Received::New;
         }
         Ok(effects)
     }
