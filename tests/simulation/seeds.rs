@@ -42,7 +42,7 @@ impl<'a> Seeds<'a> {
     fn new(test: &'a str, times: u64) -> Seeds<'a> {
         let only = env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
         // Others than last time, or the same few would be the only ones ever played.
-        let first = only.unwrap_or_else(|| seed::fresh() >> 16);
+        let first = only.unwrap_or_else(seed::first);
         Seeds { test, times, only, first, start: Instant::now(), played: AtomicU64::new(0) }
     }
 

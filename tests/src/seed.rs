@@ -56,6 +56,20 @@ impl Seed {
     }
 }
 
+/// The first of many seeds that are played: `HEARTH_FIRST_SEED`, so that two runs of one tree play the same, or others
+/// than last time.
+///
+/// # Panics
+///
+/// When `HEARTH_FIRST_SEED` is set and is no number.
+#[must_use]
+pub fn first() -> u64 {
+    match env::var("HEARTH_FIRST_SEED") {
+        Ok(text) => parse(&text).unwrap_or_else(|| panic!("HEARTH_FIRST_SEED={text} is no number of 64 bits")),
+        Err(_) => fresh() >> 16,
+    }
+}
+
 /// 64 bits that differ from run to run.
 #[must_use]
 pub fn fresh() -> u64 {

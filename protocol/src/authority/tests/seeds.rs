@@ -66,7 +66,8 @@ pub(super) fn play(property: &str, mut one: impl FnMut(&mut Dice) -> usize) {
     let times = if env::var("HEARTH_LONG").is_ok_and(|long| long == "1") { LONG } else { 1 };
     let share = SHARES.iter().find(|(name, _)| *name == property).expect("it has a share").1 * times;
     // Others than last time, or the first hundreds would be the only ones ever played.
-    let first = u64::from(std::process::id()) << 32;
+    let given = env::var("HEARTH_FIRST_SEED").ok();
+    let first = given.map_or_else(|| u64::from(std::process::id()) << 32, |seed| seed.parse().expect("it is a number"));
     let start = Instant::now();
     let (mut seed, mut played, mut tried) = (first, 0, 0);
     while played < share {
