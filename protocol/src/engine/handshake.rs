@@ -47,6 +47,7 @@ impl Engine {
         if let Some(state) = self.peers.get_mut(peer) {
             // Comparisons under the old tags end here; they begin anew when all is proven.
             state.pulls.clear();
+            state.compares.clear();
             state.questions.retain(|_, question| !matches!(question, Question::Pull(_)));
             state.hellos = state.hellos.wrapping_add(1);
             state.unanswered_joins.clear();

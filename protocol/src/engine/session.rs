@@ -162,7 +162,9 @@ impl Engine {
             Some(Question::Hello | Question::Tags) => state.nonce = None,
             // The next round begins anew.
             Some(Question::Pull(community)) => {
-                state.pulls.remove(&community);
+                if state.pulls.get(&community).is_some_and(|pull| pull.waits_for(id)) {
+                    state.pulls.remove(&community);
+                }
             }
             Some(Question::Join(community)) => {
                 // Or two that have both gone would be asked in turn until the network says so.
@@ -216,7 +218,7 @@ impl Engine {
             (Question::Keys(community), Response::Keys(keys)) => self.keys_came(community, &keys),
             (Question::Communities, Response::Communities(handovers)) => self.communities_told(peer, &handovers),
             (Question::Restore, Response::Restore(sealed)) => self.restored(peer, sealed.as_slice()),
-            (Question::Pull(community), response) => self.pulled(now, peer, community, response, ledger)?,
+            (Question::Pull(community), response) => self.pulled(now, (peer, id), community, response, ledger)?,
             (Question::Hello | Question::Tags, _) => {
                 if let Some(state) = self.peers.get_mut(peer) {
                     state.nonce = None;

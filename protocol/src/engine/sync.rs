@@ -56,6 +56,8 @@ pub(super) struct Pull {
     bundles: BTreeSet<BundleHash>,
     /// Whether to compare again when this is done.
     again: bool,
+    /// Its question: what answers another one is of a pull that has ended.
+    question: u64,
 }
 
 /// What a peer has shown of a set.
@@ -102,7 +104,13 @@ impl Pull {
             offers: BTreeMap::new(),
             bundles: BTreeSet::new(),
             again: false,
+            question: 0,
         }
+    }
+
+    /// Whether this question is its own.
+    pub(super) fn waits_for(&self, question: u64) -> bool {
+        self.question == question
     }
 
     /// Whether nothing has come of it so far.
@@ -199,6 +207,8 @@ impl Engine {
     ) -> Vec<Effect> {
         let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
         if state.tag_for(community).is_none() {
+            // In the middle of a hello: what is offered now is lost, and so compared for afterwards.
+            state.compares.remove(&community);
             return Vec::new();
         }
         if let Some(pull) = state.pulls.get_mut(&community) {
@@ -246,14 +256,19 @@ impl Engine {
                 Step::Next => return Vec::new(),
             }
         };
-        vec![self.ask(peer, Question::Pull(community), request)]
+        let asked = self.ask(peer, Question::Pull(community), request);
+        let question = self.next_question;
+        if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
+            pull.question = question;
+        }
+        vec![asked]
     }
 
     /// An answer to a comparison's question.
     pub(super) fn pulled<L: Ledger>(
         &mut self,
         now: Millis,
-        peer: &PeerName,
+        (peer, id): (&PeerName, u64),
         community: CommunityId,
         response: Response,
         ledger: &L,
@@ -264,9 +279,8 @@ impl Engine {
             true => self.authority_changed(now, community, ledger)?,
             false => Vec::new(),
         };
-        let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
-            return Ok(effects);
-        };
+        let pull = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community));
+        let Some(pull) = pull.filter(|pull| pull.waits_for(id)) else { return Ok(effects) };
         let set = pull.set;
         match (response, pull.step.clone()) {
             (Response::Fetch(..), _) => self.fetched(peer, community),
