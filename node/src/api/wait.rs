@@ -67,7 +67,7 @@ impl Waiting {
     }
 
     /// Waits until every connected peer has been compared with in all that it has shown to share,
-    /// and nothing new has been shown for a while. Answers with the peers that were compared with.
+    /// nothing new has been shown for a while, and none has fetched anything for as long. Answers with the peers that were compared with.
     pub(super) async fn caught_up(&mut self, app: &App) -> Answered<BTreeSet<PeerName>> {
         let mut compared: BTreeSet<(CommunityId, PeerName)> = BTreeSet::new();
         let mut quiet = Instant::now() + QUIET;
@@ -88,7 +88,9 @@ impl Waiting {
                     compared.insert((community, peer));
                     quiet = Instant::now() + QUIET;
                 }
-                Heard::Event(Event::PeerConnected(_) | Event::Joined(_)) => quiet = Instant::now() + QUIET,
+                Heard::Event(Event::PeerConnected(_) | Event::Joined(_) | Event::Served(..)) => {
+                    quiet = Instant::now() + QUIET
+                }
                 Heard::Event(_) | Heard::Missed => {}
                 Heard::Over => return Ok(compared.into_iter().map(|(_, peer)| peer).collect()),
             }

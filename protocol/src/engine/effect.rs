@@ -188,6 +188,8 @@ pub enum Event {
     JoinRefused(CommunityId, String),
     /// A comparison with a peer is complete.
     Synced(CommunityId, PeerName),
+    /// A peer was sent some of what it lacked.
+    Served(CommunityId, PeerName),
     /// A peer is connected.
     PeerConnected(PeerName),
     /// A dialled peer could not be reached.

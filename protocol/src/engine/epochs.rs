@@ -77,7 +77,13 @@ impl Engine {
     }
 
     /// The blob of an Epoch that came with it: opens what is sealed to this device.
-    pub(super) fn take_blob(&mut self, community: CommunityId, epoch: OpId, blob: &EpochBlob) -> Vec<Effect> {
+    pub(super) fn take_blob(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        epoch: OpId,
+        blob: &EpochBlob,
+    ) -> Vec<Effect> {
         let Some(standing) = self.standing(community) else { return Vec::new() };
         let Some(place) = standing.log.get(epoch) else { return Vec::new() };
         let Body::Epoch(says) = &place.operation.body else { return Vec::new() };
@@ -94,7 +100,7 @@ impl Engine {
         let mut effects = vec![Effect::Keep(Keep::Blob(blob_hash(blob), encode(blob)))];
         if let Some(key) = key {
             effects.extend(self.take_key(community, epoch, key));
-            effects.extend(self.compare_with_all(community));
+            effects.extend(self.use_new_key(now, community));
         }
         effects
     }
@@ -155,7 +161,7 @@ impl Engine {
     }
 
     /// Keys that somebody has sealed to this device, each for its epoch.
-    pub(super) fn keys_came(&mut self, community: CommunityId, keys: &[(OpId, SealedKey)]) -> Vec<Effect> {
+    pub(super) fn keys_came(&mut self, now: Millis, community: CommunityId, keys: &[(OpId, SealedKey)]) -> Vec<Effect> {
         let mut effects = Vec::new();
         for (epoch, sealed) in keys {
             let Ok(key) = self.me.sealing.open(sealed, &sealing_info(community, &[*epoch])) else {
@@ -170,16 +176,24 @@ impl Engine {
             }
         }
         if effects.iter().any(|effect| matches!(effect, Effect::Keep(_))) {
-            // What was written under them meanwhile has passed us by.
-            effects.extend(self.compare_with_all(community));
+            effects.extend(self.use_new_key(now, community));
         }
         effects
     }
 
-    /// Compares with some of those who have proven themselves.
-    fn compare_with_all(&mut self, community: CommunityId) -> Vec<Effect> {
-        let peers: Vec<PeerName> =
-            self.peers.iter().filter(|(_, p)| p.tag_for(community).is_some()).map(|(name, _)| name.clone()).collect();
-        peers.iter().take(KEY_PEERS).flat_map(|peer| self.compare(peer, community)).collect()
+    /// What was written under a new key meanwhile has passed us by, and who did not know us by the old ones
+    /// may know us by this.
+    fn use_new_key(&mut self, now: Millis, community: CommunityId) -> Vec<Effect> {
+        let Some(standing) = self.standing(community) else { return Vec::new() };
+        let is_proven = |peer: &PeerName| self.peers.get(peer).is_some_and(|state| state.tag_for(community).is_some());
+        let of_members = |peer: &&PeerName| is_proven(peer) || standing.book.contains_key(*peer);
+        let (proven, others): (Vec<PeerName>, Vec<PeerName>) =
+            self.peers.keys().filter(of_members).cloned().partition(is_proven);
+        let mut effects: Vec<Effect> = others.iter().take(KEY_PEERS).filter_map(|peer| self.hello(peer)).collect();
+        for peer in proven.into_iter().take(KEY_PEERS) {
+            effects.extend(self.compare(&peer, community));
+            self.compare_later(now, &peer, community);
+        }
+        effects
     }
 }

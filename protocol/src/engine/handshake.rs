@@ -172,14 +172,17 @@ impl Engine {
                 effects.push(self.ask(peer, Question::Prove(community), Request::Prove(tag, proof)));
             }
         }
-        if let Some(state) = self.peers.get_mut(peer) {
-            state.nonce = None;
+        let Some(state) = self.peers.get_mut(peer) else { return effects };
+        state.nonce = None;
+        let found = |community: &CommunityId| state.asking.as_ref().is_some_and(|a| a.shared.contains_key(community));
+        if !std::mem::take(&mut state.shown).iter().all(found) {
+            effects.extend(self.hello(peer));
         }
         effects
     }
 
     /// The peer has proven itself to us: tell where members are, and compare.
-    pub(super) fn proven(&mut self, peer: &PeerName, community: CommunityId, proof: &[u8]) -> Vec<Effect> {
+    pub(super) fn proven(&mut self, now: Millis, peer: &PeerName, community: CommunityId, proof: &[u8]) -> Vec<Effect> {
         let Some((transcript, key)) = self.peers.get(peer).and_then(|p| {
             let asking = p.asking.as_ref()?;
             Some((asking.transcript, asking.shared.get(&community)?.clone()))
@@ -209,6 +212,7 @@ impl Engine {
         }
         effects.extend(self.ask_peer_for_keys(peer, community));
         effects.extend(self.compare_first(peer, community));
+        self.compare_later(now, peer, community);
         effects
     }
 
@@ -264,6 +268,10 @@ impl Engine {
         }
         // Shared: our own proof has been taken, or is on its way.
         let proving = state.asking.as_ref().is_some_and(|asking| asking.shared.contains_key(&community));
+        if !proving {
+            // A hello that is under way may be sealed to others: it knew less.
+            state.shown.insert(community);
+        }
         let mut effects = vec![Effect::HearGossip(peer.clone())];
         effects.extend(self.note_met(peer, community, proven.person, proven.device));
         if !proving {
@@ -310,10 +318,27 @@ impl Engine {
         person: PersonId,
         device: PublicKey,
     ) -> Option<Effect> {
-        let standing = self.standing_mut(community)?;
-        let known = standing.met.insert(peer.clone(), (person, device));
-        (known != Some((person, device)))
-            .then(|| Effect::Keep(Keep::Met { community, peer: peer.clone(), person, device }))
+        if self.standing(community)?.met.get(peer) == Some(&(person, device)) {
+            return None;
+        }
+        self.standing_mut(community)?.met.insert(peer.clone(), (person, device));
+        Some(Effect::Keep(Keep::Met { community, peer: peer.clone(), person, device }))
+    }
+
+    /// The same of those who have proven themselves before the log came that knows them.
+    pub(super) fn note_all_met(&mut self, community: CommunityId) -> Vec<Effect> {
+        let proven = self.peers.iter().filter_map(|(peer, state)| {
+            let (person, device) = state.asking.as_ref()?.proven.get(&community)?;
+            Some((peer.clone(), *person, *device))
+        });
+        let proven: Vec<_> = proven.collect();
+        let current =
+            proven.into_iter().filter(|(peer, person, device)| self.is_current(peer, community, *person, *device));
+        let current: Vec<_> = current.collect();
+        current
+            .into_iter()
+            .filter_map(|(peer, person, device)| self.note_met(&peer, community, person, device))
+            .collect()
     }
 }
 

@@ -235,7 +235,7 @@ impl Engine {
         let at = if self.has_ready() {
             now
         } else {
-            self.next_chore().map_or(self.next_round, |chore| chore.min(self.next_round))
+            [self.next_chore(), self.next_comparison()].into_iter().flatten().fold(self.next_round, Millis::min)
         };
         if self.waking != Some(at) {
             self.waking = Some(at);
@@ -308,7 +308,7 @@ impl Engine {
         self.communities.get_mut(&community).map(Arc::make_mut)
     }
 
-    /// Compares with every member that is connected, dials those that are not, and does what is due.
+    /// Every round compares with every member that is connected and dials those that are not; does what is due.
     fn woken<L: Ledger>(&mut self, now: Millis, ledger: &L) -> Decided<L> {
         self.waking = None;
         let mut effects = Vec::new();
@@ -319,6 +319,7 @@ impl Engine {
             effects.extend(self.forget_expired(now));
             effects.extend(self.round());
         }
+        effects.extend(self.compare_due(now));
         effects.extend(self.do_chores(now, ledger)?);
         Ok(effects)
     }

@@ -72,10 +72,10 @@ impl Engine {
                     if let Some(standing) = self.standing_mut(community) {
                         standing.evaluate();
                     }
-                    effects.extend(self.take_blob(community, id, &blob));
+                    effects.extend(self.take_blob(now, community, id, &blob));
                     effects.extend(self.follow_log(now, community, ledger)?);
                 } else if received == Received::Known {
-                    effects.extend(self.take_blob(community, id, &blob));
+                    effects.extend(self.take_blob(now, community, id, &blob));
                 }
                 (received, effects)
             }
@@ -166,6 +166,7 @@ impl Engine {
     pub(super) fn follow_log<L: Ledger>(&mut self, now: Millis, community: CommunityId, ledger: &L) -> Decided<L> {
         let mut effects = vec![Effect::Tell(Event::Authority(community))];
         effects.extend(self.judge_items_again(community, ledger)?);
+        effects.extend(self.note_all_met(community));
         effects.extend(self.settle_join(community));
         effects.extend(self.listen(community));
         effects.extend(self.part_with_removed(community));

@@ -5,7 +5,7 @@
 //! Always true: what one request costs is bounded by what it is answered with, but for a longer
 //! sketch, which is made once for each doubling.
 
-use super::{Decided, Effect, Engine, PeerName, session::refused};
+use super::{Decided, Effect, Engine, Event, PeerName, session::refused};
 use crate::{
     bytes::{Blob, Bytes},
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId},
@@ -50,6 +50,11 @@ impl Engine {
             Request::Ids(_, set, fingerprint, after) => self.answer_ids(community, set, fingerprint, after, ledger)?,
             _ => refused("unknown"),
         };
+        if let Response::Fetch(_, things) | Response::Take(_, things, _) = &response
+            && !things.is_empty()
+        {
+            effects.push(Effect::Tell(Event::Served(community, peer.clone())));
+        }
         Ok((response, effects))
     }
 

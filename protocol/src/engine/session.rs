@@ -32,6 +32,9 @@ pub(super) struct Peer {
     pub(super) hellos: usize,
     /// What our own hello came to.
     pub(super) asking: Option<Asking>,
+    /// Communities that it has shown to share during our hello. Where the hello has not asked for one
+    /// of them, another follows.
+    pub(super) shown: BTreeSet<CommunityId>,
     /// What the peer's hello came to.
     pub(super) answering: Option<Answering>,
     /// A device that has shown its person's identity key, and is in no log yet (D6b).
@@ -40,6 +43,10 @@ pub(super) struct Peer {
     pub(super) pulls: BTreeMap<CommunityId, Pull>,
     /// Communities whose sets the peer has compared with ours: what we lack it offers.
     pub(super) compares: BTreeSet<CommunityId>,
+    /// When to compare once more, since gossip has only just come up.
+    pub(super) compare_at: BTreeMap<CommunityId, Millis>,
+    /// Communities that its person has left, while what they wrote before is fetched.
+    leaving: BTreeSet<CommunityId>,
     /// What it asked in vain without being in: see [`crate::limits::VAIN_ASKS`].
     vain: u32,
     /// Communities into which this peer was asked to let us, and has said yes or no.
@@ -204,7 +211,7 @@ impl Engine {
         Ok(match (question, response) {
             (Question::Hello, Response::Hello(nonce)) => self.show_tags(now, peer, &nonce.0),
             (Question::Tags, Response::Tags(tags)) => self.match_tags(now, peer, &tags),
-            (Question::Prove(community), Response::Prove(proof)) => self.proven(peer, community, proof.as_slice()),
+            (Question::Prove(community), Response::Prove(proof)) => self.proven(now, peer, community, proof.as_slice()),
             (Question::Join(community), Response::Join(admission)) => {
                 self.admitted(peer, community, admission.as_slice())
             }
@@ -215,7 +222,7 @@ impl Engine {
             (Question::Preview(community), Response::Preview(sealed)) => {
                 self.looked(peer, community, sealed.as_slice())
             }
-            (Question::Keys(community), Response::Keys(keys)) => self.keys_came(community, &keys),
+            (Question::Keys(community), Response::Keys(keys)) => self.keys_came(now, community, &keys),
             (Question::Communities, Response::Communities(handovers)) => self.communities_told(peer, &handovers),
             (Question::Restore, Response::Restore(sealed)) => self.restored(peer, sealed.as_slice()),
             (Question::Pull(community), response) => self.pulled(now, (peer, id), community, response, ledger)?,
@@ -367,10 +374,16 @@ impl Engine {
             if let Some(answering) = &mut peer.answering {
                 answering.proven.retain(|_, (of, _)| *of != community);
             }
+            if leaving && peer.leaving.insert(community) {
+                // What they wrote before they left is asked for; they can offer nothing any more.
+                effects.extend(self.compare(&name, community));
+            }
+            let Some(peer) = self.peers.get_mut(&name) else { continue };
             if leaving && peer.pulls.contains_key(&community) {
-                // What they wrote before they left is being fetched: this comes again at its end.
+                // This comes again at its end.
                 continue;
             }
+            peer.leaving.remove(&community);
             if let Some(asking) = &mut peer.asking {
                 asking.proven.remove(&community);
                 asking.shared.remove(&community);

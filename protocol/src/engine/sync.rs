@@ -31,6 +31,10 @@ use crate::{
 /// how many more do.
 const FIRST_CELLS: usize = 48;
 
+/// How long gossip takes to come up, at most: topics are told of, and a heartbeat of one second puts
+/// peers into the mesh.
+const GOSSIP_UP_MS: u64 = 3_000;
+
 /// One comparison under way.
 #[derive(Debug)]
 pub(super) struct Pull {
@@ -135,6 +139,29 @@ impl Engine {
     pub(super) fn compare_first(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
         let compares = self.peers.get(peer).is_some_and(|state| state.compares.contains(&community));
         if compares && self.has_synced(community) { Vec::new() } else { self.compare(peer, community) }
+    }
+
+    /// Compares once more when gossip has come up: what was written in between has passed both by.
+    pub(super) fn compare_later(&mut self, now: Millis, peer: &PeerName, community: CommunityId) {
+        if let Some(state) = self.peers.get_mut(peer) {
+            state.compare_at.insert(community, now.after(GOSSIP_UP_MS));
+        }
+    }
+
+    /// When the next of these comparisons is due.
+    pub(super) fn next_comparison(&self) -> Option<Millis> {
+        self.peers.values().flat_map(|state| state.compare_at.values()).min().copied()
+    }
+
+    /// Begins those that are due.
+    pub(super) fn compare_due(&mut self, now: Millis) -> Vec<Effect> {
+        let mut due = Vec::new();
+        for (peer, state) in &mut self.peers {
+            let of_peer = state.compare_at.iter().filter(|(_, at)| **at <= now);
+            due.extend(of_peer.map(|(community, _)| (peer.clone(), *community)));
+            state.compare_at.retain(|_, at| *at > now);
+        }
+        due.into_iter().flat_map(|(peer, community)| self.compare(&peer, community)).collect()
     }
 
     /// A peer compares its sets with ours. Of two who begin at the same moment, the one with the lower

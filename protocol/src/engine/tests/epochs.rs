@@ -7,7 +7,8 @@ use super::{
 use crate::{
     authority::Role,
     engine::{Command, Event},
-    id::CommunityId,
+    id::{CommunityId, ItemId},
+    invite::InviteKey,
     text::Text,
     time::DAY_MS,
 };
@@ -199,4 +200,59 @@ fn an_invite_in_hand_shows_name_charter_and_size_before_joining() {
     assert_eq!((look.name.as_str(), look.members), ("garden", 2));
     assert!(look.charter.is_some());
     assert!(!world.node("carol").engine.communities().contains_key(&garden), "looking is not joining");
+}
+
+/// A garden of eleven, in which carol came in by bob while the others were away, and was away herself when alice
+/// removed dave and wrote something. Now alice and bob are there.
+fn carol_missed_a_key(seed: u64) -> (World, CommunityId, ItemId) {
+    let others = ["dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "kim"];
+    let mut world = World::delayed(seed, &[&["alice", "bob", "carol"], &others[..]].concat());
+    let garden = garden(&mut world, &[&["bob"], &others[..]].concat());
+    let key = invite(&mut world, "alice", garden, 1);
+    world.round();
+    for away in ["alice"].iter().chain(&others) {
+        world.stop(away);
+    }
+    // She goes as soon as she is in.
+    let join = Command::Join(Box::new(InviteKey::from_text(&key).unwrap()), key);
+    world.command_until("carol", join, |world| {
+        world.node("carol").engine.communities().get(&garden).is_some_and(|s| s.is_in(world.person("carol")))
+    });
+    let met = &world.node("carol").engine.communities()[&garden].met;
+    assert_eq!(met.values().map(|(person, _)| *person).collect::<Vec<_>>(), [world.person("bob")], "{seed}");
+    world.stop("carol");
+    world.start("alice");
+    set(&mut world, "alice", garden, "dave", Role::None);
+    let unseen = post(&mut world, "alice", garden, "unseen", &[], 0);
+    world.pass(60_000);
+    (world, garden, unseen)
+}
+
+#[test]
+fn who_missed_a_change_of_keys_is_met_again_at_once_by_whom_they_met() {
+    for seed in 0..20 {
+        let (mut world, garden, unseen) = carol_missed_a_key(seed);
+        world.start("carol");
+        world.meet_for("carol", "bob", 5_000);
+        assert!(world.node("carol").memory.readable(garden).contains(&unseen), "{seed}: 7.4");
+    }
+}
+
+#[test]
+fn who_is_known_again_in_the_middle_of_their_own_hello_says_another() {
+    let (mut alone, mut both) = (0, 0);
+    for seed in 0..20 {
+        let (mut world, _, _) = carol_missed_a_key(seed);
+        world.stop("bob");
+        world.start("carol");
+        world.meet_for("carol", "alice", 5_000);
+        let alice = world.identity("alice").peer.clone();
+        let talk = &world.node("carol").engine.peers[&alice];
+        let known = talk.answering.as_ref().is_some_and(|answering| !answering.proven.is_empty());
+        let knows = talk.asking.as_ref().is_some_and(|asking| !asking.proven.is_empty());
+        alone += usize::from(known && !knows);
+        both += usize::from(known && knows);
+    }
+    assert_eq!(alone, 0, "7.4: beside {both} that have proven themselves both ways");
+    assert!(both > 0);
 }

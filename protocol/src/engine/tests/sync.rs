@@ -5,8 +5,9 @@ use super::{
     world::World,
 };
 use crate::{
+    authority::Role,
     bytes::Blob,
-    engine::Event,
+    engine::{Command, Event},
     id::{CommunityId, ItemId},
     ledger::Ledger as _,
     time::DAY_MS,
@@ -197,4 +198,35 @@ fn a_peer_that_shows_other_cells_than_those_of_its_set_is_asked_few_questions_an
         let bobs = world.node("bob").memory.readable(garden);
         assert!(unseen.iter().all(|id| bobs.contains(id)), "{kind}");
     }
+}
+
+#[test]
+fn what_somebody_wrote_before_they_left_arrives_after_they_have_left() {
+    for seed in 0..50 {
+        let mut world = World::delayed(seed, &["alice", "bob"]);
+        let garden = garden(&mut world, 3);
+        world.cut("alice", "bob");
+        let last = write(&mut world, "bob", garden, 3);
+        world.command("bob", Command::Leave(garden)).unwrap();
+        world.stop("bob");
+        world.heal();
+        world.start("bob");
+        world.meet_for("bob", "alice", 5_000);
+        assert_eq!(world.node("alice").engine.communities()[&garden].state.role(world.person("bob")), Role::None);
+        let arrived = world.node("alice").memory.readable(garden);
+        assert!(last.iter().all(|id| arrived.contains(id)), "{seed}");
+    }
+}
+
+#[test]
+fn what_gossip_loses_while_it_comes_up_is_compared_for_soon_after() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = garden(&mut world, 3);
+    world.cut("alice", "bob");
+    world.heal();
+    world.lose_gossip();
+    world.connect("alice", "bob");
+    let unheard = write(&mut world, "alice", garden, 1);
+    world.pass(5_000);
+    assert!(world.node("bob").memory.readable(garden).contains(&unheard[0]));
 }

@@ -57,6 +57,14 @@ impl World {
         answer
     }
 
+    /// Gives a command, and waits until something has come of it, and no longer.
+    pub(super) fn command_until(&mut self, name: &str, command: Command, come: impl Fn(&World) -> bool) {
+        self.0.command(name, command).unwrap();
+        while !come(self) {
+            self.0.run_for(1);
+        }
+    }
+
     /// Something arrives at a node as gossip of a community, sealed as it must be.
     pub(super) fn tell(&mut self, from: &str, to: &str, community: CommunityId, gossip: &Gossip) {
         let key = self.0.engine(from).communities()[&community].listening_keys()[0].clone();

@@ -28,11 +28,18 @@ pub(super) struct Connection {
     ends: [String; 2],
     /// Whether frames still cross.
     pub(super) open: bool,
-    /// When the last frame to each end arrives: none overtakes it.
-    last: [Millis; 2],
+    /// When each end learns of it: no frame arrives before. Afterwards any may overtake another, since each
+    /// question has a stream of its own.
+    since: [Millis; 2],
 }
 
 impl Connection {
+    /// When an end learns of it.
+    fn since(&mut self, end: &str) -> &mut Millis {
+        let [first, second] = &mut self.since;
+        if self.ends.first().is_some_and(|name| name == end) { first } else { second }
+    }
+
     /// The other end's name.
     fn other(&self, end: &str) -> &str {
         let [a, b] = &self.ends;
@@ -129,14 +136,10 @@ impl Simulator {
         range.start().saturating_add(self.dice.below(span.saturating_add(1)) as u64)
     }
 
-    /// When a frame that is sent now gets to an end of a connection, behind those before it.
+    /// When a frame that is sent now gets to an end of a connection.
     fn arrival(&mut self, connection: u64, from: &str, to: &str) -> Millis {
         let at = self.now.after(self.latency(from, to));
-        let Some(connection) = self.connections.get_mut(&connection) else { return at };
-        let [first, second] = &mut connection.last;
-        let last = if connection.ends.first().is_some_and(|end| end == to) { first } else { second };
-        *last = at.max(*last);
-        *last
+        self.connections.get_mut(&connection).map_or(at, |connection| at.max(*connection.since(to)))
     }
 
     pub(super) fn dialled(&mut self, from: &str, to: &str, life: u64) {
@@ -151,8 +154,10 @@ impl Simulator {
         }
         let id = self.number();
         let (a, b) = pair(from, to);
-        self.connections.insert(id, Connection { ends: [a, b], open: true, last: [self.now; 2] });
-        let later = self.arrival(id, to, from);
+        let later = self.now.after(self.latency(to, from));
+        let mut connection = Connection { ends: [a, b], open: true, since: [self.now; 2] };
+        *connection.since(from) = later;
+        self.connections.insert(id, connection);
         self.schedule(self.now, Due::Up { connection: id, at: to.to_owned() });
         self.schedule(later, Due::Up { connection: id, at: from.to_owned() });
     }
