@@ -20,6 +20,10 @@ pub struct Config {
     /// nothing is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confirm_days: Option<u16>,
+    /// Subnets whose hosts may open as many connections as there are places; loopback where nothing
+    /// is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_subnets: Option<Vec<String>>,
 }
 
 /// Why a configuration cannot be used.

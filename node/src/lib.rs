@@ -21,6 +21,7 @@ pub mod node;
 pub mod pair;
 pub mod practice;
 pub mod prove;
+pub mod reserve;
 pub mod store;
 pub mod translate;
 

@@ -18,6 +18,7 @@ use crate::{
     handle::{EVENTS, Handle, INBOX, Inbox, Snapshot},
     home::{self, Home, HomeError, Keys, LeftToken, Lock, Passphrase},
     network::{self, NetworkError, NetworkHandle},
+    reserve,
     store::{self, DiskSettings, OpenError, Overlay, RowSeal},
     translate,
 };
@@ -259,14 +260,16 @@ impl Node {
                 };
                 let address = api.or(config.api.clone()).unwrap_or_else(|| API.to_owned());
                 let (listener, api) = bind_api(&address).await?;
-                self.start_network(keys, listen).await?;
+                self.start_network(keys, listen, config.trusted_subnets.clone()).await?;
                 config.listen = self.ready.listen.iter().map(|a| without_peer(a)).collect();
                 config.api = Some(api.to_string());
                 self.left = home.leave_token(keys);
                 self.serve_api(listener, api)?;
             }
             // A command listens nowhere: it dials, and ends.
-            Mode::Command { network: true, .. } => self.start_network(keys, Vec::new()).await?,
+            Mode::Command { network: true, .. } => {
+                self.start_network(keys, Vec::new(), config.trusted_subnets.clone()).await?;
+            }
             Mode::Command { network: false, .. } => {
                 // Where the node listens when it runs: what an invite key made now says.
                 let _ = translate::announce(&keys.transport, &config.listen, &self.handle.inbox).await;
@@ -278,8 +281,13 @@ impl Node {
         Ok(())
     }
 
-    async fn start_network(&mut self, keys: &Keys, listen: Vec<String>) -> Result<(), StartError> {
-        let network = network::start(network::Settings { secret: *keys.transport, listen }).await?;
+    async fn start_network(
+        &mut self,
+        keys: &Keys,
+        listen: Vec<String>,
+        trusted_subnets: Option<Vec<String>>,
+    ) -> Result<(), StartError> {
+        let network = network::start(network::Settings { secret: *keys.transport, listen, trusted_subnets }).await?;
         self.ready.listen = network.listening.clone();
         self.api.listens_at(network.listening.clone());
         self.network.send_replace(Some(network.handle.clone()));
@@ -287,7 +295,7 @@ impl Node {
         let _ = translate::announce(&keys.transport, &network.listening, &self.handle.inbox).await;
         let translating = translate::translate(
             network.reports,
-            network.handle,
+            network.handle.clone(),
             keys.transport.clone(),
             network.listening,
             self.handle.snapshot.clone(),
@@ -295,6 +303,11 @@ impl Node {
         );
         self.tasks.spawn(async move {
             translating.await;
+            "network"
+        });
+        let reserving = reserve::reserve(self.handle.snapshot.clone(), network.handle.clone());
+        self.tasks.spawn(async move {
+            reserving.await;
             "network"
         });
         let running = network.task;

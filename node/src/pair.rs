@@ -100,7 +100,8 @@ pub async fn pair(home: &Home, code: &PairingCode, passphrase: Option<&Passphras
         return Err(HomeError::Exists { path: home.path().display().to_string() }.into());
     }
     let own = DeviceKeys::fresh()?;
-    let running = network::start(network::Settings { secret: *own.transport, listen: Vec::new() }).await?;
+    let running =
+        network::start(network::Settings { secret: *own.transport, listen: Vec::new(), trusted_subnets: None }).await?;
     let mut talk = Talk { running, peer: Vec::new(), next: 0 };
     let asked = timeout(PATIENCE, talk.ask_to_be_paired(code, &own)).await;
     talk.running.handle.stop().await;

@@ -5,6 +5,7 @@
 
 mod acts;
 mod apart;
+mod flood;
 mod guides;
 mod homes;
 mod join;

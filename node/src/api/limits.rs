@@ -75,8 +75,13 @@ fn crossing() -> Vec<Row> {
 fn reaching() -> Vec<Row> {
     let ms = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
     vec![
-        ("connections", u64::from(network::CONNECTIONS), "of a node", "what a small machine can hold open"),
-        ("connections_in", u64::from(network::CONNECTIONS_IN), "of a node", "opened by others"),
+        (
+            "connections",
+            network::CONNECTIONS_IN as u64 + u64::from(network::CONNECTIONS_OUT),
+            "of a node",
+            "what a small machine can hold open",
+        ),
+        ("connections_in", network::CONNECTIONS_IN as u64, "of a node", "opened by others"),
         ("memory", network::MEMORY as u64, "bytes", "above it no connection is taken or made"),
         ("gossip", network::GOSSIP_DATA as u64, "bytes", "what is longer is announced, and fetched"),
         ("request", network::REQUEST as u64, "bytes", "a request names what is wanted; it carries no items"),

@@ -5,13 +5,16 @@ use hearth_protocol::authority::Role;
 use serde_json::{Value, json};
 
 use super::{App, error::Answered, findings, sight::Sight};
-use crate::network;
+use crate::network::{self, NetworkHandle};
 
 /// Everything at a glance; with the node stopped too.
 pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
     let kept = app.read(kept).await?;
     let snapshot = app.handle.snapshot();
-    let dropped = app.network.borrow().as_ref().map(|network| network.dropped());
+    let network = app.network.borrow().clone();
+    let dropped = network.as_ref().map(NetworkHandle::dropped);
+    let mut refusals = snapshot.refusals.clone();
+    refusals.extend(network.iter().flat_map(NetworkHandle::refused));
     let mut jobs = vec![json!({ "name": "driver", "queue": app.handle.queued() })];
     if let Some(dropped) = dropped {
         let lost =
@@ -30,7 +33,7 @@ pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
         "communities": kept.communities,
         "jobs": jobs,
         "store": { "bytes": kept.bytes, "items": kept.items },
-        "refusals": snapshot.refusals,
+        "refusals": refusals,
         "findings": kept.findings,
     })))
 }

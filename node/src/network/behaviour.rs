@@ -4,6 +4,7 @@
 //! Always true: gossip names no author and no sequence number, is passed on only after a verdict, and
 //! its id is the BLAKE3 hash of its bytes; gossipsub meets nobody but through the gate; nothing dials by itself; identify says the same of every node.
 
+use ipnet::IpNet;
 use libp2p::{
     connection_limits::{self, ConnectionLimits},
     gossipsub::{
@@ -21,6 +22,7 @@ use super::{
     codec::{self, Frames},
     gate::Gate,
     limits,
+    porch::Porch,
 };
 
 /// The version of the protocol family, as told to every peer.
@@ -36,9 +38,10 @@ pub(super) type Gossip =
 /// Requests and responses in our own frames.
 pub(super) type Exchange = request_response::Behaviour<Frames>;
 
-/// Everything a node speaks. The two limits come first, so that a refused connection costs nothing.
+/// Everything a node speaks. The three limits come first, so that a refused connection costs nothing.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
+    pub(super) porch: Porch,
     connections: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
     identify: identify::Behaviour,
@@ -48,9 +51,10 @@ pub(super) struct Behaviour {
 }
 
 impl Behaviour {
-    /// All behaviours, for the node with this key.
-    pub(super) fn new(key: PublicKey) -> Self {
+    /// All behaviours, for the node with this key, which trusts these subnets.
+    pub(super) fn new(key: PublicKey, trusted: Vec<IpNet>) -> Self {
         Self {
+            porch: Porch::new(trusted),
             connections: connection_limits::Behaviour::new(connection_limits()),
             memory: memory_connection_limits::Behaviour::with_max_bytes(limits::MEMORY),
             identify: identify(key),
@@ -63,12 +67,10 @@ impl Behaviour {
     }
 }
 
+/// What does not depend on where a connection comes from; for the rest there is the porch.
 fn connection_limits() -> ConnectionLimits {
     ConnectionLimits::default()
-        .with_max_pending_incoming(Some(limits::CONNECTIONS_PENDING_IN))
-        .with_max_established_incoming(Some(limits::CONNECTIONS_IN))
         .with_max_established_outgoing(Some(limits::CONNECTIONS_OUT))
-        .with_max_established(Some(limits::CONNECTIONS))
         .with_max_established_per_peer(Some(limits::CONNECTIONS_PER_PEER))
 }
 

@@ -2,13 +2,17 @@
 //!
 //! Leaves to others: dialling itself (`task`), and whom to dial and when to try again (the driver).
 //! Always true: a dial that was taken ends exactly once; at most one is under way for a peer that is
-//! named; how many are under way and how many wait is bounded.
+//! named; how many are under way and how many wait is bounded; who would be the first of a region is
+//! dialled before those of regions that were reached already, so that one provider does not hold all
+//! that this node dials.
 
 use std::{
     collections::{HashMap, VecDeque},
     error::Error,
+    net::IpAddr,
 };
 
+use ipnet::IpNet;
 use libp2p::{
     Multiaddr, PeerId,
     swarm::{
@@ -17,7 +21,7 @@ use libp2p::{
     },
 };
 
-use super::{addresses, limits};
+use super::{addresses, limits, origins, porch};
 
 /// One order to dial.
 #[derive(Debug)]
@@ -28,6 +32,8 @@ pub(super) struct Dial {
     pub(super) ordered: Vec<String>,
     /// What was not tried yet.
     left: VecDeque<Multiaddr>,
+    /// Where it may lead to.
+    regions: Vec<IpNet>,
     /// What went wrong so far.
     failures: Vec<String>,
 }
@@ -63,7 +69,8 @@ impl Dial {
             failures.push("no address left to dial".to_owned());
             return Err((ordered, failures.join("; ")));
         }
-        Ok(Self { peer, ordered, left, failures })
+        let regions = left.iter().filter_map(region_of).collect();
+        Ok(Self { peer, ordered, left, regions, failures })
     }
 
     /// What to hand to libp2p: all addresses at once for a peer that is named, else the next one.
@@ -100,6 +107,8 @@ impl Dial {
 pub(super) struct Dials {
     under_way: HashMap<ConnectionId, Dial>,
     waiting: VecDeque<Dial>,
+    /// Where those that ended well have led to, as long as the connection lasts.
+    reached: HashMap<ConnectionId, IpNet>,
 }
 
 impl Dials {
@@ -123,9 +132,12 @@ impl Dials {
         if self.under_way.len() >= limits::DIALS {
             return None;
         }
-        let place = self.waiting.iter().position(|waiting| {
-            waiting.peer.is_none() || self.under_way.values().all(|dial| dial.peer != waiting.peer)
-        })?;
+        let may_begin =
+            |waiting: &&Dial| waiting.peer.is_none() || self.under_way.values().all(|dial| dial.peer != waiting.peer);
+        let is_new = |waiting: &Dial| waiting.regions.iter().all(|region| !self.is_reached(*region));
+        let places = self.waiting.iter().enumerate().filter(|(_, waiting)| may_begin(waiting));
+        // The first of a new region, or else the first.
+        let (place, _) = places.min_by_key(|(place, waiting)| (!is_new(waiting), *place))?;
         self.waiting.remove(place)
     }
 
@@ -134,10 +146,38 @@ impl Dials {
         self.under_way.insert(connection, dial);
     }
 
+    /// Notes where a connection leads to that this node opened.
+    pub(super) fn reached(&mut self, connection: ConnectionId, address: &Multiaddr) {
+        if let Some(region) = region_of(address) {
+            self.reached.insert(connection, region);
+        }
+    }
+
+    /// Notes that a connection is no more.
+    pub(super) fn lost(&mut self, connection: ConnectionId) {
+        self.reached.remove(&connection);
+    }
+
+    fn is_reached(&self, region: IpNet) -> bool {
+        let mut under_way = self.under_way.values().flat_map(|dial| &dial.regions);
+        self.reached.values().any(|reached| *reached == region) || under_way.any(|other| *other == region)
+    }
+
     /// The dial of this connection, which is no longer under way.
     pub(super) fn ended(&mut self, connection: ConnectionId) -> Option<Dial> {
         self.under_way.remove(&connection)
     }
+}
+
+/// The region that an address lies in. Those that are no one's own, such as addresses within a house,
+/// lie in none: everybody lists the same ones.
+fn region_of(address: &Multiaddr) -> Option<IpNet> {
+    let address = porch::ip_of(address)?.to_canonical();
+    let is_local = match address {
+        IpAddr::V4(v4) => v4.is_private() || v4.is_loopback() || v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    };
+    (!is_local).then(|| origins::region(address))
 }
 
 /// Why a dial failed, in one line without libp2p's wrapping.
@@ -214,6 +254,47 @@ mod tests {
             dials.began(dial.options().connection_id(), dial);
         }
         assert!(dials.next().is_none());
+    }
+
+    fn at(number: u8, addresses: &[&str]) -> Dial {
+        Dial::read(Some(&peer(number)), addresses.iter().map(|text| (*text).to_owned()).collect()).expect("dialable")
+    }
+
+    #[test]
+    fn who_is_alone_in_a_region_is_dialled_before_the_second_of_another() {
+        let mut dials = Dials::default();
+        let within = "/ip4/192.168.1.5/tcp/1";
+        dials.add(at(1, &["/ip4/203.0.113.1/tcp/1", within]));
+        dials.add(at(2, &["/ip4/203.0.200.2/udp/1/quic-v1", within]));
+        dials.add(at(3, &["/ip6/2001:db8:1::1/tcp/1", within]));
+        dials.add(at(4, &["/ip6/2001:db8:2::1/tcp/1"]));
+        dials.add(at(5, &["/ip4/198.51.100.1/tcp/1"]));
+        dials.add(at(6, &[within]));
+        let mut order = Vec::new();
+        let mut connections = Vec::new();
+        while let Some(mut dial) = dials.next() {
+            order.push(dial.peer.expect("named"));
+            connections.push(dial.options().connection_id());
+            dials.began(connections[connections.len() - 1], dial);
+        }
+        let expected: Vec<PeerId> = [1, 3, 5, 6, 2, 4].map(|number| of(number).peer.expect("named")).to_vec();
+        assert_eq!(order, expected);
+
+        // As long as the connection lasts, and no longer.
+        for connection in &connections {
+            dials.ended(*connection);
+        }
+        dials.reached(connections[0], &"/ip4/203.0.113.1/tcp/1".parse().expect("an address"));
+        for (number, lost) in [(7, false), (8, true)] {
+            if lost {
+                dials.lost(connections[0]);
+            }
+            dials.add(at(2, &["/ip4/203.0.200.2/tcp/1"]));
+            dials.add(at(number, &["/ip4/198.51.100.1/tcp/1"]));
+            let first = if lost { 2 } else { number };
+            assert_eq!(dials.next().expect("one waits").peer, of(first).peer);
+            dials.next().expect("the other one");
+        }
     }
 
     #[test]

@@ -96,20 +96,49 @@ pub const TOPICS: usize = 64;
 pub const TOPIC_BYTES: usize = 128;
 
 /// Established connections that others opened.
-pub const CONNECTIONS_IN: u32 = 128;
+pub const CONNECTIONS_IN: usize = 128;
+
+/// Places among [`CONNECTIONS_IN`] for peers of members: those that have proven a role, and those of
+/// which members say so. Strangers can fill all the others.
+pub const CONNECTIONS_IN_KEPT: usize = 32;
+
+/// Established connections that one host opened. An IPv6 host has a /64 to choose addresses from, so
+/// that counts as one.
+pub const CONNECTIONS_PER_HOST: usize = 4;
+
+/// Established connections that hosts of one subnet opened, an IPv4 /24 or an IPv6 /48: so much one
+/// customer of a provider may have.
+pub const CONNECTIONS_PER_SUBNET: usize = 16;
+
+/// The same as [`CONNECTIONS_PER_HOST`] of peers that have proven a role, who count for themselves: a
+/// school or a household behind one address.
+pub const CONNECTIONS_PER_HOST_OF_MEMBERS: usize = 16;
+
+/// The same as [`CONNECTIONS_PER_SUBNET`] of peers that have proven a role.
+pub const CONNECTIONS_PER_SUBNET_OF_MEMBERS: usize = 64;
 
 /// Established connections that we opened.
 pub const CONNECTIONS_OUT: u32 = 16;
 
-/// Established connections in all.
-pub const CONNECTIONS: u32 = CONNECTIONS_IN + CONNECTIONS_OUT;
-
 /// Established connections with one peer: both may dial at the same moment.
 pub const CONNECTIONS_PER_PEER: u32 = 2;
 
-/// Connections that others are opening. A bound on descriptors and no defence: a low one would let one
-/// host that opens silent connections lock everybody out.
-pub const CONNECTIONS_PENDING_IN: u32 = 256;
+/// Connections that others are opening. Nothing is known of them but where they come from; each costs a
+/// descriptor until [`HANDSHAKE_TIME`] is over.
+pub const CONNECTIONS_OPENING: usize = 64;
+
+/// Places among [`CONNECTIONS_OPENING`] for hosts that a member is known at.
+pub const CONNECTIONS_OPENING_KEPT: usize = 16;
+
+/// Connections that one host is opening. Two, since both ends of a pair may have begun one over each
+/// transport. Silent ones fill these and no more.
+pub const CONNECTIONS_OPENING_PER_HOST: usize = 2;
+
+/// Connections that hosts of one subnet are opening.
+pub const CONNECTIONS_OPENING_PER_SUBNET: usize = 8;
+
+/// Peers, and addresses, that places are kept for: those of 16 communities with 1,000 members each.
+pub const PLACES_RESERVED: usize = 16 * 1024;
 
 /// Memory of the process in bytes at which no new connection is taken or made.
 pub const MEMORY: usize = 384 * 1024 * 1024;

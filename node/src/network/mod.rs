@@ -13,6 +13,7 @@
 mod addresses;
 mod behaviour;
 mod codec;
+mod counts;
 mod dials;
 mod door;
 mod exchange;
@@ -20,24 +21,22 @@ mod gate;
 mod gossip;
 pub mod limits;
 mod listen;
+mod origins;
+mod porch;
 mod signed;
 mod task;
 #[cfg(test)]
 mod tests;
 mod transport;
 
-use std::{
-    fmt, io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, io, sync::Arc};
 
+use ipnet::IpNet;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 pub use self::{
     addresses::{AddressError, address_from_bytes, address_to_bytes, parse_address, peer_of, peer_text},
+    counts::Dropped,
     signed::{AddressesRefusal, SignedAddresses, read_signed_addresses, sign_addresses},
     transport::EncryptionError,
 };
@@ -49,6 +48,9 @@ pub struct Settings {
     /// Where to listen: `/ip4/A/tcp/PORT`, `/ip4/A/udp/PORT/quic-v1`, or the same with `/ip6`. Port 0
     /// takes a free one. None at all is a node that only dials.
     pub listen: Vec<String>,
+    /// Subnets whose hosts may open as many connections as there are places, such as `192.0.2.0/24`.
+    /// `None` trusts loopback alone.
+    pub trusted_subnets: Option<Vec<String>>,
 }
 
 impl fmt::Debug for Settings {
@@ -139,6 +141,16 @@ pub enum Order {
     Disconnect {
         /// With whom.
         peer: Vec<u8>,
+    },
+    /// Keep places for members, instead of those of the last such order. Of each list those beyond
+    /// [`limits::PLACES_RESERVED`] are ignored.
+    Reserve {
+        /// Peers that have proven a role over a connection that they still have.
+        proven: Vec<Vec<u8>>,
+        /// Peers that members say are members'.
+        known: Vec<Vec<u8>>,
+        /// Where those are.
+        addresses: Vec<String>,
     },
     /// Say goodbye to all peers and end.
     Stop,
@@ -275,6 +287,12 @@ pub enum NetworkError {
         /// Where.
         address: String,
     },
+    /// A subnet to trust is none.
+    #[error("\"{text}\" is not a subnet: write one like 192.0.2.0/24 or 2001:db8::/48")]
+    Subnet {
+        /// What was given.
+        text: String,
+    },
     /// The transport could not be prepared.
     #[error(transparent)]
     Encryption(#[from] EncryptionError),
@@ -289,25 +307,6 @@ pub enum OrderError {
     /// The network has ended.
     #[error("the network has ended")]
     Ended,
-}
-
-/// How much was lost for want of room since the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Dropped {
-    /// Gossip that came in and was not reported.
-    pub gossip_in: u64,
-    /// Gossip that could not be queued for a peer, counted once for each peer.
-    pub gossip_out: u64,
-    /// Requests of peers that were closed unreported.
-    pub requests: u64,
-}
-
-/// The counts behind [`Dropped`], shared by the task, which writes, and the handles, which read.
-#[derive(Debug, Default)]
-struct Counts {
-    gossip_in: AtomicU64,
-    gossip_out: AtomicU64,
-    requests: AtomicU64,
 }
 
 /// A running network.
@@ -327,7 +326,7 @@ pub struct Network {
 #[derive(Debug, Clone)]
 pub struct NetworkHandle {
     orders: mpsc::Sender<Order>,
-    counts: Arc<Counts>,
+    counts: Arc<counts::Counts>,
     peer: Arc<[u8]>,
 }
 
@@ -363,26 +362,28 @@ impl NetworkHandle {
 
     /// What was lost for want of room.
     pub fn dropped(&self) -> Dropped {
-        Dropped {
-            gossip_in: self.counts.gossip_in.load(Ordering::Relaxed),
-            gossip_out: self.counts.gossip_out.load(Ordering::Relaxed),
-            requests: self.counts.requests.load(Ordering::Relaxed),
-        }
+        self.counts.dropped()
+    }
+
+    /// What was turned away since the start, by name.
+    pub fn refused(&self) -> Vec<(&'static str, u64)> {
+        self.counts.refused()
     }
 }
 
 /// Starts the network inside the current tokio runtime. Returns once it listens on every address.
 pub async fn start(settings: Settings) -> Result<Network, NetworkError> {
     let wanted = listen::plan(&settings.listen)?;
+    let trusted = trusted(settings.trusted_subnets)?;
     listen::try_each(&wanted).await?;
     let key = addresses::keypair(settings.secret);
     let peer = addresses::peer_id_of(&key);
-    let behaviour = behaviour::Behaviour::new(key.public());
+    let behaviour = behaviour::Behaviour::new(key.public(), trusted);
     let swarm = transport::swarm(key, behaviour)?;
 
     let (orders, taken_orders) = mpsc::channel(limits::ORDERS);
     let (told_reports, reports) = mpsc::channel(limits::REPORTS);
-    let counts = Arc::new(Counts::default());
+    let counts = Arc::new(counts::Counts::default());
     let mut task = task::Task::new(swarm, taken_orders, told_reports, counts.clone());
     let listening = listen::bind(&mut task, wanted).await?;
     Ok(Network {
@@ -391,4 +392,9 @@ pub async fn start(settings: Settings) -> Result<Network, NetworkError> {
         listening,
         task: tokio::spawn(task.run()),
     })
+}
+
+fn trusted(subnets: Option<Vec<String>>) -> Result<Vec<IpNet>, NetworkError> {
+    let Some(subnets) = subnets else { return Ok(origins::loopback()) };
+    subnets.into_iter().map(|text| text.parse().map_err(|_| NetworkError::Subnet { text })).collect()
 }

@@ -23,11 +23,12 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{
-    Counts, Order, Report,
+    Order, Report,
     behaviour::{Behaviour, BehaviourEvent},
+    counts::{self, Counts},
     dials::{self, Dial, Dials},
     exchange::Unanswered,
     gossip::Unjudged,
@@ -163,6 +164,9 @@ impl Task {
                     let _ = self.swarm.disconnect_peer_id(peer);
                 }
             }
+            Order::Reserve { proven, known, addresses } => {
+                self.swarm.behaviour_mut().porch.reserve(&proven, &known, &addresses);
+            }
             // The loop ends at this one.
             Order::Stop => {}
         }
@@ -176,8 +180,11 @@ impl Task {
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, num_established, .. } => {
                 self.on_connected(peer_id, connection_id, &endpoint, num_established.get())
             }
-            SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
-                self.report(Report::Disconnected { peer: peer_id.to_bytes() })
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, .. } => {
+                self.dials.lost(connection_id);
+                if num_established == 0 {
+                    self.report(Report::Disconnected { peer: peer_id.to_bytes() });
+                }
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(dial) = self.dials.ended(connection_id) {
@@ -185,6 +192,7 @@ impl Task {
                     self.start_dials();
                 }
             }
+            SwarmEvent::IncomingConnectionError { error, .. } => self.refused(counts::name_of(error)),
             SwarmEvent::NewListenAddr { address, .. } => {
                 let address = self.own(address);
                 self.report(Report::Listening { address });
@@ -201,6 +209,14 @@ impl Task {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Counts what was turned away. The 1st, 2nd, 4th, 8th ... are told: nobody can fill the log.
+    fn refused(&self, name: &'static str) {
+        let count = self.counts.refuse(name);
+        if count.is_power_of_two() {
+            info!(name, count, "refused");
         }
     }
 
@@ -304,6 +320,9 @@ impl Task {
     }
 
     fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: &ConnectedPoint, count: u32) {
+        if let ConnectedPoint::Dialer { address, .. } = endpoint {
+            self.dials.reached(connection, address);
+        }
         if count == 1 {
             let (address, dialed) = match endpoint {
                 ConnectedPoint::Dialer { address, .. } => (whole(address.clone(), peer), true),

@@ -12,6 +12,13 @@ use crate::{
     wire::{CommunityTag, Response},
 };
 
+impl Standing {
+    /// Where members can be found, as members have told.
+    pub fn address_book(&self) -> impl Iterator<Item = &AddressList> {
+        self.book.values()
+    }
+}
+
 impl Engine {
     pub(super) fn address_lists(&self, standing: &Standing) -> Vec<Blob<{ limits::ADDRESS_LIST_BYTES }>> {
         let own = self.listening.iter().map(|list| list.list.clone());

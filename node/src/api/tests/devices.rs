@@ -22,7 +22,8 @@ struct Newcomer {
 
 impl Newcomer {
     async fn new(seed: u8) -> Newcomer {
-        let network = network::start(Settings { secret: [seed; 32], listen: Vec::new() }).await.unwrap();
+        let network =
+            network::start(Settings { secret: [seed; 32], listen: Vec::new(), trusted_subnets: None }).await.unwrap();
         Newcomer { network, device: SecretKey::new(&[seed; 32]) }
     }
 

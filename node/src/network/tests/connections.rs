@@ -3,7 +3,7 @@
 //! Always true: every dial ends in one report, every connected peer is told of once.
 
 use super::*;
-use crate::network::peer_text;
+use crate::network::{limits, peer_text};
 
 #[tokio::test]
 async fn a_dial_of_dead_addresses_is_reported_once_with_each_address() {
@@ -142,4 +142,40 @@ async fn two_that_dial_each_other_at_once_are_connected_once_over_tcp() {
 #[tokio::test]
 async fn two_that_dial_each_other_at_once_are_connected_once_over_quic() {
     both_dial(QUIC).await;
+}
+
+// alice, ... ══ bob, from one host
+#[tokio::test]
+async fn a_host_has_its_share_of_connections_and_who_proves_a_role_counts_with_members() {
+    let mut bob = Node::that_trusts(Some(Vec::new()), 99, &[TCP]).await;
+    let mut all = Vec::new();
+    for number in 1..=u8::try_from(limits::CONNECTIONS_PER_HOST).expect("few") {
+        let node = Node::new(number, &[]).await;
+        node.dial(&bob);
+        bob.connected(&node).await;
+        all.push(node);
+    }
+    // Who dials learns it only when the connection ends at once.
+    let mut eve = Node::new(66, &[]).await;
+    eve.dial(&bob);
+    eve.dialed().await;
+    eve.wait(|report| matches!(report, Report::Disconnected { .. }).then_some(())).await;
+    assert_eq!(bob.handle.refused(), [("connections_host", 1)]);
+
+    let carol = Node::new(67, &[]).await;
+    let proven = all.iter().chain([&carol]).map(Node::peer).collect();
+    bob.order(Order::Reserve { proven, known: Vec::new(), addresses: Vec::new() });
+    carol.dial(&bob);
+    bob.connected(&carol).await;
+    // Nobody of the others counts against eve any more.
+    eve.dial(&bob);
+    bob.connected(&eve).await;
+    assert_eq!(bob.handle.refused(), [("connections_host", 1)]);
+}
+
+#[tokio::test]
+async fn a_subnet_that_is_none_is_named() {
+    let settings = Settings { secret: [1; 32], listen: Vec::new(), trusted_subnets: Some(vec!["home".to_owned()]) };
+    let why = start(settings).await.expect_err("refused").to_string();
+    assert!(why.contains("\"home\""), "{why}");
 }

@@ -38,7 +38,9 @@ async fn an_address_in_use_is_named() {
 
     for taken in [tcp, quic].into_iter().chain(of_nodes) {
         let refused =
-            start(Settings { secret: [2; 32], listen: vec![TCP.to_owned(), taken.clone()] }).await.expect_err("in use");
+            start(Settings { secret: [2; 32], listen: vec![TCP.to_owned(), taken.clone()], trusted_subnets: None })
+                .await
+                .expect_err("in use");
         assert!(matches!(&refused, NetworkError::AddressInUse { address } if *address == taken), "{refused:?}");
         assert!(refused.to_string().contains(&taken), "{refused}");
     }
@@ -47,11 +49,13 @@ async fn an_address_in_use_is_named() {
 #[tokio::test]
 async fn an_address_that_cannot_be_listened_on_is_named() {
     for wrong in ["/ip4/192.0.2.1/tcp/0", "/ip4/192.0.2.1/udp/0/quic-v1", "/dns4/example.org/tcp/1", "garden"] {
-        let refused = start(Settings { secret: [1; 32], listen: vec![wrong.to_owned()] }).await.expect_err("refused");
+        let refused = start(Settings { secret: [1; 32], listen: vec![wrong.to_owned()], trusted_subnets: None })
+            .await
+            .expect_err("refused");
         assert!(refused.to_string().contains(wrong), "{refused}");
     }
     let many = vec![TCP.to_owned(); limits::LISTEN_ADDRESSES + 1];
-    let refused = start(Settings { secret: [1; 32], listen: many }).await.expect_err("refused");
+    let refused = start(Settings { secret: [1; 32], listen: many, trusted_subnets: None }).await.expect_err("refused");
     assert!(matches!(refused, NetworkError::TooManyAddresses { .. }));
 }
 

@@ -37,10 +37,13 @@ struct Node {
 
 impl Node {
     async fn new(number: u8, listen: &[&str]) -> Self {
+        Self::that_trusts(None, number, listen).await
+    }
+
+    async fn that_trusts(trusted_subnets: Option<Vec<String>>, number: u8, listen: &[&str]) -> Self {
+        let listen = listen.iter().map(|text| (*text).to_owned()).collect();
         let Network { handle, reports, listening, task } =
-            start(Settings { secret: [number; 32], listen: listen.iter().map(|text| (*text).to_owned()).collect() })
-                .await
-                .expect("started");
+            start(Settings { secret: [number; 32], listen, trusted_subnets }).await.expect("started");
         Self { handle, reports, listening, task }
     }
 
