@@ -20,15 +20,10 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use crate::{
     clock,
     handle::{Failure, RequestId, Snapshot, Work},
-    home,
+    home, limits,
     network::{self, NetworkHandle, Order},
     store::{Overlay, ReadError, Reader, WriteError, Writer, keep, keep_answer, kept_answer},
 };
-
-/// Inputs of one batch at most: a bound on what one failure takes with it.
-const BATCH: usize = 512;
-/// Bytes after which a batch is committed, well below the store's own bound.
-const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// The driver's parts, before it runs.
 pub(crate) struct Driver {
@@ -90,7 +85,7 @@ impl Driver {
                     None => return,
                 }
             }
-            while batch.len() < BATCH
+            while batch.len() < limits::BATCH
                 && let Ok(work) = self.inbox.try_recv()
             {
                 batch.push(work);
@@ -133,7 +128,7 @@ impl Driver {
                 self.give_up(&Failure::Store(why.to_string()));
                 return goes_on;
             }
-            if overlay.batch().bytes() > BATCH_BYTES {
+            if overlay.batch().bytes() > limits::BATCH_BYTES {
                 let full = std::mem::replace(&mut overlay, Overlay::new(&reader));
                 if !self.commit(full, &mut later) {
                     return goes_on;

@@ -8,11 +8,6 @@ use hearth_protocol::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Things that wait for the driver at most. Whoever finds it full waits.
-pub(crate) const INBOX: usize = 1024;
-/// Events that a slow watcher may fall behind; it is told when it has missed some.
-pub(crate) const EVENTS: usize = 4096;
-
 /// A request's own id: the same again is the same request.
 pub type RequestId = [u8; 16];
 

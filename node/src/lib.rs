@@ -16,6 +16,7 @@ pub mod demo;
 pub mod driver;
 pub mod handle;
 pub mod home;
+pub mod limits;
 pub mod network;
 pub mod node;
 pub mod pair;

@@ -15,8 +15,9 @@ use crate::{
     clock,
     config::{Config, ConfigError},
     driver::Driver,
-    handle::{EVENTS, Handle, INBOX, Inbox, Snapshot},
+    handle::{Handle, Inbox, Snapshot},
     home::{self, Home, HomeError, Keys, LeftToken, Lock, Passphrase},
+    limits,
     network::{self, NetworkError, NetworkHandle},
     reserve,
     store::{self, DiskSettings, OpenError, Overlay, RowSeal},
@@ -214,8 +215,8 @@ impl Node {
         let engine = Engine::load(keys.identity.clone(), &home::entropy()?, clock::now(), &overlay)
             .map_err(|why| StartError::Read(why.to_string()))?;
         drop(overlay);
-        let (work, inbox) = mpsc::channel(INBOX);
-        let (events, _) = broadcast::channel(EVENTS);
+        let (work, inbox) = mpsc::channel(limits::INBOX);
+        let (events, _) = broadcast::channel(limits::EVENTS);
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (wake, woken) = watch::channel(None);
         let (network, networks) = watch::channel(None);

@@ -29,16 +29,12 @@ use super::{
     view::{self, ItemView, Says},
 };
 use crate::{
-    clock,
+    clock, limits,
     store::{Hop, Listed, Shown},
 };
 
 /// Items of a list that nobody has bounded.
 const LIMIT: usize = 50;
-/// Items of one list at most: more than an import brings.
-const MOST: usize = 100_000;
-/// Bytes that the items of one list say at most; a client reads answers up to 128 MiB.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// Writes an item into one or more communities.
 pub(super) async fn write(State(app): State<App>, id: Id, Told(wanted): Told<ToWrite>) -> Answered<Json<Value>> {
@@ -89,11 +85,12 @@ struct Listing {
 impl Wanted {
     fn find(&self, sight: &Sight<'_>) -> Answered<Vec<ItemView>> {
         let limit = self.limit.unwrap_or(LIMIT);
-        if limit > MOST {
+        let most = limits::API_ITEMS;
+        if limit > most {
             return Err(ApiError::typed(
                 "too_many",
-                format!("a list has at most {MOST} items"),
-                format!("ask for --limit {MOST} or fewer"),
+                format!("a list has at most {most} items"),
+                format!("ask for --limit {most} or fewer"),
             ));
         }
         let communities = match &self.within {
@@ -107,7 +104,7 @@ impl Wanted {
         let by = self.by.as_deref().map(|text| resolve::any_person(sight, &communities, text)).transpose()?;
         let bytes = Cell::new(0_usize);
         let wanted = |listed: &Listed| {
-            let wanted = bytes.get() <= MOST_BYTES
+            let wanted = bytes.get() <= limits::API_ITEMS_BYTES
                 && kind.is_none_or(|kind| listed.item.header.kind == kind)
                 && by.is_none_or(|by| listed.item.header.author == by)
                 && self
@@ -122,8 +119,8 @@ impl Wanted {
             wanted
         };
         let page = sight.store.newest(&communities, limit, wanted)?;
-        if bytes.get() > MOST_BYTES {
-            let error = format!("these items say more than {} MiB together", MOST_BYTES >> 20);
+        if bytes.get() > limits::API_ITEMS_BYTES {
+            let error = format!("these items say more than {} MiB together", limits::API_ITEMS_BYTES >> 20);
             return Err(ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "too_large",

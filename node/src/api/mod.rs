@@ -26,6 +26,7 @@ mod peers;
 mod policy;
 mod relay;
 mod resolve;
+mod serve;
 mod sight;
 mod status;
 mod take;
@@ -56,8 +57,8 @@ use tower::{Layer as _, Service, ServiceExt as _};
 use crate::{
     handle::{Failure, Handle, RequestId},
     home::{Home, HomeError, Keys, Opener},
+    limits as bounds,
     network::NetworkHandle,
-    practice::import::FILE_BYTES,
     store::Reader,
 };
 use auth::{Door, Gate, Token};
@@ -66,10 +67,6 @@ use sight::Sight;
 
 /// What every path begins with.
 const PREFIX: &str = "/api/0";
-/// Longest JSON body, of everything but items.
-const JSON_BYTES: usize = 256 * 1024;
-/// Longest body of an item: 200 KiB of text, of which each byte may be written as `\u0000`.
-const ITEM_BYTES: usize = 1536 * 1024;
 
 /// The API of one node.
 #[derive(Debug, Clone)]
@@ -162,7 +159,7 @@ impl Api {
     }
 
     /// Answers requests over the socket until `stop` says so.
-    pub(crate) async fn serve(self, listener: tokio::net::TcpListener, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn serve(self, listener: tokio::net::TcpListener, stop: watch::Receiver<bool>) {
         let address = match listener.local_addr() {
             Ok(address) => address,
             Err(why) => {
@@ -173,14 +170,7 @@ impl Api {
         let _ = self.app.served.set(address);
         let _ = self.app.stop.set(stop.clone());
         let gated = gated(self.app, Door::Socket(address.port()));
-        let serving = axum::serve(listener, axum::ServiceExt::<Request>::into_make_service(gated))
-            .with_graceful_shutdown(async move {
-                // Nobody is left to tell us to stop where this fails.
-                let _ = stop.wait_for(|stop| *stop).await;
-            });
-        if let Err(why) = serving.await {
-            tracing::error!(%why, "the local API ended");
-        }
+        serve::serve(listener, gated, stop).await;
     }
 }
 
@@ -246,10 +236,13 @@ fn router(app: App) -> Router {
     let routes = Router::new()
         .route("/identity", get(auth::identity))
         .route("/status", get(status::status))
-        .route("/items", get(items::list).merge(post(items::write).layer(DefaultBodyLimit::max(ITEM_BYTES))))
+        .route(
+            "/items",
+            get(items::list).merge(post(items::write).layer(DefaultBodyLimit::max(bounds::API_ITEM_BYTES))),
+        )
         .route("/items/{item}", get(items::show))
         .route("/items/{item}/trace", get(items::trace))
-        .route("/import", post(import::import).layer(DefaultBodyLimit::max(FILE_BYTES)))
+        .route("/import", post(import::import).layer(DefaultBodyLimit::max(bounds::IMPORT_FILE_BYTES)))
         .route("/communities", get(communities::list).post(communities::create))
         .route("/communities/{community}", get(communities::show))
         .route("/communities/{community}/leave", post(communities::leave))
@@ -277,7 +270,7 @@ fn router(app: App) -> Router {
         .route("/words", get(words::show))
         .route("/words/written", post(words::written))
         .route("/limits", get(limits::list))
-        .layer(DefaultBodyLimit::max(JSON_BYTES))
+        .layer(DefaultBodyLimit::max(bounds::API_BODY_BYTES))
         .with_state(app);
     Router::new().nest(PREFIX, routes).fallback(no_such_path).method_not_allowed_fallback(no_such_method)
 }

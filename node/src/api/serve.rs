@@ -67,8 +67,7 @@ where
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            // Nobody is left to tell us to stop where this fails.
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         };
         match accepted {
             Ok((socket, _)) => {
@@ -91,6 +90,11 @@ where
     if timeout(limits::API_CLOSING_TIME, all).await.is_err() {
         tracing::warn!("some requests to the local API were cut off");
     }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Nobody is left to tell us to stop where this fails.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Counts a request as under way for as long as it lives.
@@ -134,12 +138,177 @@ where
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        _ = stop.wait_for(|stop| *stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(why) = ended {
         tracing::debug!(%why, "a connection to the local API ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::SocketAddr,
+        time::{Duration, Instant},
+    };
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        sync::Semaphore,
+        task::JoinHandle,
+    };
+
+    use super::*;
+
+    /// Longer than any honest step on a loaded machine.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// A service of which each answer waits for leave, if there is somebody to give it.
+    struct Served {
+        at: SocketAddr,
+        stop: watch::Sender<bool>,
+        serving: JoinHandle<()>,
+        /// A permit for each request that has come.
+        come: Arc<Semaphore>,
+    }
+
+    async fn served(leave: Option<Arc<Semaphore>>) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let come = Arc::new(Semaphore::new(0));
+        let coming = come.clone();
+        let service = tower::service_fn(move |_: Request| {
+            let leave = leave.clone();
+            coming.add_permits(1);
+            async move {
+                if let Some(leave) = leave {
+                    leave.acquire().await.unwrap().forget();
+                }
+                Ok::<_, Infallible>(Response::new(Body::from("here")))
+            }
+        });
+        Served { at, stop, serving: tokio::spawn(serve(listener, service, stopped)), come }
+    }
+
+    /// A request whose head has so many bytes.
+    fn head(bytes: usize) -> Vec<u8> {
+        let (start, end) = ("GET / HTTP/1.1\r\nhost: localhost\r\nx: ", "\r\n\r\n");
+        format!("{start}{}{end}", "x".repeat(bytes - start.len() - end.len())).into_bytes()
+    }
+
+    async fn said(socket: &mut TcpStream) -> String {
+        let mut answer = [0; 1024];
+        // A reset is an end too.
+        let read = timeout(PATIENCE, socket.read(&mut answer)).await.expect("said in time").unwrap_or(0);
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    }
+
+    async fn ask(socket: &mut TcpStream) -> String {
+        socket.write_all(&head(100)).await.unwrap();
+        said(socket).await
+    }
+
+    #[tokio::test]
+    async fn whoever_only_holds_sockets_open_keeps_nobody_out() {
+        let served = served(None).await;
+        let mut held = Vec::new();
+        for _ in 0..limits::API_CONNECTIONS {
+            held.push(TcpStream::connect(served.at).await.unwrap());
+        }
+        // All of them are served, the oldest one too.
+        for socket in [0, limits::API_CONNECTIONS - 1] {
+            assert!(ask(&mut held[socket]).await.starts_with("HTTP/1.1 200"));
+        }
+        let mut next = TcpStream::connect(served.at).await.unwrap();
+        assert!(ask(&mut next).await.starts_with("HTTP/1.1 200"));
+        assert_eq!(said(&mut held[0]).await, "", "the oldest one is closed");
+        assert!(ask(&mut held[1]).await.starts_with("HTTP/1.1 200"), "and only that one");
+
+        for _ in 0..1_000 {
+            held.push(TcpStream::connect(served.at).await.unwrap());
+            if held.len() % 100 == 0 {
+                let asked = Instant::now();
+                let mut honest = TcpStream::connect(served.at).await.unwrap();
+                assert!(ask(&mut honest).await.starts_with("HTTP/1.1 200"));
+                assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_under_way_keeps_its_socket() {
+        let leave = Arc::new(Semaphore::new(0));
+        let served = served(Some(leave.clone())).await;
+        let mut held = Vec::new();
+        for _ in 0..limits::API_CONNECTIONS {
+            let mut socket = TcpStream::connect(served.at).await.unwrap();
+            socket.write_all(&head(100)).await.unwrap();
+            held.push(socket);
+        }
+        let all = u32::try_from(limits::API_CONNECTIONS).unwrap();
+        timeout(PATIENCE, served.come.acquire_many(all)).await.expect("come in time").unwrap().forget();
+        let mut beyond = TcpStream::connect(served.at).await.unwrap();
+        assert_eq!(said(&mut beyond).await, "", "it is closed at once");
+        leave.add_permits(limits::API_CONNECTIONS);
+        for mut socket in held {
+            assert!(said(&mut socket).await.starts_with("HTTP/1.1 200"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_is_read_up_to_its_bound() {
+        let served = served(None).await;
+        for (bytes, expected) in [
+            (limits::API_HEADER_BYTES - 1, "HTTP/1.1 200"),
+            (limits::API_HEADER_BYTES, "HTTP/1.1 200"),
+            (limits::API_HEADER_BYTES + 1, "HTTP/1.1 431"),
+            (limits::API_HEADER_BYTES * 4, "HTTP/1.1 431"),
+        ] {
+            let mut socket = TcpStream::connect(served.at).await.unwrap();
+            // It may be refused before it is sent whole.
+            let _ = socket.write_all(&head(bytes)).await;
+            let answer = said(&mut socket).await;
+            assert!(answer.starts_with(expected), "{bytes}: {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_say_what_it_wants_is_cut_off_in_time() {
+        let served = served(None).await;
+        let mut silent = TcpStream::connect(served.at).await.unwrap();
+        let mut slow = TcpStream::connect(served.at).await.unwrap();
+        slow.write_all(b"GET / HT").await.unwrap();
+        let mut idle = TcpStream::connect(served.at).await.unwrap();
+        assert!(ask(&mut idle).await.starts_with("HTTP/1.1 200"));
+        let begun = Instant::now();
+        for socket in [&mut silent, &mut slow, &mut idle] {
+            // Whatever is said first: it ends.
+            while !said(socket).await.is_empty() {}
+        }
+        let took = begun.elapsed();
+        let bound = limits::API_HEADER_TIME;
+        assert!(took > bound - Duration::from_secs(1) && took < bound + Duration::from_secs(5), "{took:?}");
+    }
+
+    #[tokio::test]
+    async fn the_end_waits_for_requests_under_way_but_not_for_ever() {
+        let leave = Arc::new(Semaphore::new(0));
+        let served = served(Some(leave.clone())).await;
+        let [mut answered, mut never] =
+            [TcpStream::connect(served.at).await.unwrap(), TcpStream::connect(served.at).await.unwrap()];
+        let mut idle = TcpStream::connect(served.at).await.unwrap();
+        answered.write_all(&head(100)).await.unwrap();
+        leave.add_permits(1);
+        assert!(said(&mut answered).await.starts_with("HTTP/1.1 200"));
+        never.write_all(&head(100)).await.unwrap();
+        timeout(PATIENCE, served.come.acquire_many(2)).await.expect("come in time").unwrap().forget();
+        served.stop.send_replace(true);
+        timeout(PATIENCE, served.serving).await.expect("ended in time").unwrap();
+        assert_eq!(said(&mut idle).await, "");
+        assert!(TcpStream::connect(served.at).await.is_err());
     }
 }

@@ -4,8 +4,6 @@
 //! bound and within a time; JSON is taken only as `application/json`, which no page of another
 //! origin can send unasked.
 
-use std::time::Duration;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
@@ -15,10 +13,8 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
-use crate::handle::RequestId;
+use crate::{handle::RequestId, limits};
 
-/// How long a client may take to send a body. Clients are on this machine: 64 MiB take a second.
-const BODY_TIME: Duration = Duration::from_secs(10);
 /// Where a request's own id stands.
 const ID: &str = "x-request-id";
 
@@ -84,7 +80,7 @@ async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiE
             "send it again",
         )
     };
-    let read = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await.map_err(late)?;
+    let read = tokio::time::timeout(limits::API_BODY_TIME, Bytes::from_request(request, state)).await.map_err(late)?;
     read.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,

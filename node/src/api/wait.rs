@@ -18,7 +18,7 @@ use super::{
     App,
     error::{Answered, ApiError},
 };
-use crate::network::limits::REQUEST_TIME;
+use crate::limits::REQUEST_TIME;
 
 /// After so long without news, all that peers have shown to share is taken to have been shown.
 const QUIET: Duration = Duration::from_millis(1500);

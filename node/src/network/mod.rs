@@ -19,7 +19,6 @@ mod door;
 mod exchange;
 mod gate;
 mod gossip;
-pub mod limits;
 mod listen;
 mod origins;
 mod porch;
@@ -33,6 +32,8 @@ use std::{fmt, io, sync::Arc};
 
 use ipnet::IpNet;
 use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::limits;
 
 pub use self::{
     addresses::{AddressError, address_from_bytes, address_to_bytes, parse_address, peer_of, peer_text},

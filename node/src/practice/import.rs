@@ -30,19 +30,13 @@ use hearth_protocol::url::{self, AddressRefusal};
 
 pub use sniff::Found;
 
-/// Largest file: a hundred times the largest real one that was looked at, and what the local API
-/// takes as a body.
-pub const FILE_BYTES: usize = 64 * 1024 * 1024;
-/// Most links of one file, taken or rejected: more than anybody was seen to have kept in a life.
-pub const LINKS: usize = 100_000;
-/// Deepest nesting of folders, the outermost list included. Real files have five.
-pub const FOLDERS_DEEP: usize = 32;
+pub use crate::limits::{
+    IMPORT_FILE_BYTES as FILE_BYTES, IMPORT_FOLDERS_DEEP as FOLDERS_DEEP, IMPORT_LINKS as LINKS,
+    IMPORT_TAGS_BYTES as TAGS_BYTES,
+};
+
 /// Longest note: the text of an item may be as long.
 pub const NOTE_BYTES: usize = limits::TEXT_BYTES;
-/// What the tags of all candidates together may take in memory, in bytes. A folder's name is
-/// repeated for every link in it, so that a small file could ask for much; 100,000 links with
-/// five tags each take half of this.
-pub const TAGS_BYTES: usize = 32 * 1024 * 1024;
 
 /// What a file is written in. More will come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -59,8 +59,7 @@ impl Engine {
         for list in lists {
             let name = list.peer.as_slice().to_vec();
             let newer = standing.book.get(&name).is_none_or(|known| known.seq < list.seq);
-            // As many addresses as a community can have members on one node's disk.
-            if list.peer != own && newer && standing.book.len() < 1_000 {
+            if list.peer != own && newer && standing.book.len() < limits::ADDRESS_BOOK {
                 standing.book.insert(name, list.clone());
                 effects.push(Effect::Keep(Keep::Addresses { community, list }));
             }

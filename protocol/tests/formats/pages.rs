@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use hearth_protocol::{id::Context, item::Kind, time::DAY_MS};
+use hearth_protocol::{id::Context, item::Kind, limits};
 
 fn read(path: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -21,24 +21,10 @@ fn pages() -> String {
     pages.map(|path| fs::read_to_string(path).expect("the pages can be read")).collect()
 }
 
-/// The product of what stands in a constant of `limits`.
-fn value(expression: &str) -> u64 {
-    let factor = |text: &str| match text.trim() {
-        "crate::time::DAY_MS" => DAY_MS,
-        number => number.replace('_', "").parse().unwrap_or_else(|_| panic!("`{expression}` is no product of numbers")),
-    };
-    expression.split('*').map(factor).product()
-}
-
 #[test]
 fn the_table_of_bounds_is_that_of_the_code() {
-    let code = read("src/limits.rs");
-    let bounds: BTreeMap<String, u64> = code
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub const ")?.strip_suffix(';'))
-        .filter_map(|line| line.split_once(" = "))
-        .filter_map(|(name, expression)| Some((name.split_once(':')?.0.to_owned(), value(expression))))
-        .collect();
+    let bounds: BTreeMap<String, u64> =
+        limits::ALL.iter().map(|limit| (limit.name().to_ascii_uppercase(), limit.value)).collect();
     let page = read("../docs/protocol/README.md");
     let table: BTreeMap<String, u64> = page
         .lines()
