@@ -35,6 +35,22 @@ hearth_protocol::limits! {
     REQUESTS_UNANSWERED: usize = 512, "of all peers";
     /// Our own requests that wait for an answer. The one beyond fails at once.
     REQUESTS_UNDER_WAY: usize = 1024, "of this node";
+    /// Requests and gossip a second of a peer that has proven no role. The one beyond is refused.
+    MESSAGES_PER_SECOND: u32 = 20, "a second";
+    /// The same of a peer that has proven one: catching up asks for much.
+    MESSAGES_PER_SECOND_OF_MEMBERS: u32 = 500, "a second";
+    /// Bytes of these a second.
+    MESSAGE_BYTES_PER_SECOND: u32 = 1024 * 1024, "bytes a second";
+    /// The same of a peer that has proven a role.
+    MESSAGE_BYTES_PER_SECOND_OF_MEMBERS: u32 = 8 * 1024 * 1024, "bytes a second";
+    /// What comes at once may be as much as may come in this time: 200 messages of a stranger, 5,000 of a
+    /// member.
+    MESSAGES_BURST_TIME: Duration = Duration::from_secs(10), "ms";
+    /// Peers of which it is kept how much they have sent lately, until they may send a burst again.
+    RATES_KEPT: usize = 4096, "peers";
+    /// Bytes of answers that a peer has not taken yet. The answer beyond is withheld, and who stops reading
+    /// answers no ping.
+    UNSENT_BYTES: usize = 4 * 1024 * 1024, "bytes of a peer";
     /// Longest frame of the gossip protocol in bytes, data, topic and framing together.
     GOSSIP_FRAME: usize = 64 * 1024, "bytes";
     /// Control bytes that one gossip frame may carry. What a peer says about its mesh is small.

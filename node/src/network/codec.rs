@@ -18,7 +18,8 @@ use super::limits;
 /// The name of the request protocol.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/hearth/0/exchange");
 
-/// The codec of the request protocol, with its two limits in bytes.
+/// The codec of the request protocol, with its two limits in bytes. A request of no bytes stands for a frame that was
+/// refused.
 #[derive(Debug, Clone)]
 pub(super) struct Frames {
     /// Longest request.
@@ -96,7 +97,11 @@ impl Codec for Frames {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io, self.request).await
+        match read(io, self.request).await {
+            // libp2p does not tell whose stream an error was on. No request is empty, so this one says it.
+            Err(why) if matches!(why.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => Ok(Vec::new()),
+            read => read,
+        }
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> Result<Vec<u8>>
@@ -130,7 +135,7 @@ mod tests {
     async fn reads(announced: u32, sent: usize) -> Result<usize> {
         let mut bytes = announced.to_be_bytes().to_vec();
         bytes.resize(4 + sent, 7);
-        Frames::default().read_request(&PROTOCOL, &mut Cursor::new(bytes)).await.map(|frame| frame.len())
+        super::read(&mut Cursor::new(bytes), limits::REQUEST).await.map(|frame| frame.len())
     }
 
     #[tokio::test]
@@ -176,5 +181,16 @@ mod tests {
             assert_eq!(refused.expect_err("refused").kind(), ErrorKind::InvalidInput);
             assert!(wire.get_ref().is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_refused_is_told_from_a_line_that_breaks() {
+        let mut frames = Frames::default();
+        for wrong in [&[0xff; 4][..], &[0; 4], &[0, 0], &[]] {
+            let request = frames.read_request(&PROTOCOL, &mut Cursor::new(wrong.to_vec())).await;
+            assert_eq!(request.expect("something was sent"), Vec::<u8>::new());
+        }
+        let request = frames.read_request(&PROTOCOL, &mut Cursor::new(vec![0, 0, 0, 1, 7])).await;
+        assert_eq!(request.expect("good"), [7]);
     }
 }

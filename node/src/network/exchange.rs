@@ -2,9 +2,14 @@
 //!
 //! Leaves to others: how a frame lies on a stream (`codec`), what it asks and what is answered.
 //! Always true: an order to request ends in one report; the requests that wait for our answer are
-//! bounded, and one that its peer no longer waits for is forgotten.
+//! bounded, and one that its peer no longer waits for is forgotten; answers that a peer has not taken yet
+//! are bounded in bytes, so that one that stops reading costs no more than that.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+    sync::atomic::Ordering,
+};
 
 use libp2p::{
     PeerId,
@@ -16,7 +21,8 @@ use super::{Report, codec, limits, task::Task};
 
 /// A request of a peer that waits for our answer.
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
+    peer: PeerId,
     request: InboundRequestId,
     channel: ResponseChannel<Vec<u8>>,
 }
@@ -35,18 +41,53 @@ impl Unanswered {
     }
 
     /// Keeps the way back to the peer under a token.
-    pub(super) fn hold(&mut self, token: u64, request: InboundRequestId, channel: ResponseChannel<Vec<u8>>) {
-        self.0.insert(token, Waiting { request, channel });
+    pub(super) fn hold(
+        &mut self,
+        token: u64,
+        (peer, request): (PeerId, InboundRequestId),
+        channel: ResponseChannel<Vec<u8>>,
+    ) {
+        self.0.insert(token, Waiting { peer, request, channel });
     }
 
     /// The way back for a token.
-    pub(super) fn take(&mut self, token: u64) -> Option<ResponseChannel<Vec<u8>>> {
-        self.0.remove(&token).map(|waiting| waiting.channel)
+    pub(super) fn take(&mut self, token: u64) -> Option<Waiting> {
+        self.0.remove(&token)
     }
 
     /// Forgets a request that nobody waits for any more.
     pub(super) fn forget(&mut self, request: InboundRequestId) {
         self.0.retain(|_, waiting| waiting.request != request);
+    }
+}
+
+/// Answers that were handed to libp2p and that their peers have not taken yet. `R` names a request.
+#[derive(Debug)]
+pub(super) struct Unsent<R> {
+    answers: HashMap<R, (PeerId, usize)>,
+}
+
+impl<R> Default for Unsent<R> {
+    fn default() -> Self {
+        Self { answers: HashMap::new() }
+    }
+}
+
+impl<R: Eq + Hash> Unsent<R> {
+    /// Notes an answer, unless its peer would then have more than its share to take.
+    fn add(&mut self, request: R, peer: PeerId, bytes: usize) -> bool {
+        let of_peer = self.answers.values().filter(|(other, _)| *other == peer);
+        let waiting: usize = of_peer.map(|(_, bytes)| bytes).sum();
+        let fits = waiting.saturating_add(bytes) <= limits::UNSENT_BYTES;
+        if fits {
+            self.answers.insert(request, (peer, bytes));
+        }
+        fits
+    }
+
+    /// Notes that an answer was taken, or never will be.
+    fn remove(&mut self, request: &R) {
+        self.answers.remove(request);
     }
 }
 
@@ -69,7 +110,7 @@ impl Task {
     }
 
     pub(super) fn respond(&mut self, token: u64, frame: Vec<u8>) {
-        let Some(channel) = self.unanswered.take(token) else {
+        let Some(Waiting { peer, request, channel }) = self.unanswered.take(token) else {
             debug!(token, "an answer came too late");
             return;
         };
@@ -77,8 +118,12 @@ impl Task {
             warn!(token, %why, "an answer is not sent");
             return;
         }
-        let exchange = &mut self.swarm.behaviour_mut().exchange;
-        if exchange.send_response(channel, frame).is_err() {
+        if !channel.is_open() {
+            debug!(token, "an answer came too late");
+        } else if !self.unsent.add(request, peer, frame.len()) {
+            self.refused("unsent_bytes");
+        } else if self.swarm.behaviour_mut().exchange.send_response(channel, frame).is_err() {
+            self.unsent.remove(&request);
             debug!(token, "an answer came too late");
         }
     }
@@ -86,12 +131,18 @@ impl Task {
     pub(super) fn on_exchange(&mut self, event: Event<Vec<u8>, Vec<u8>>) {
         match event {
             Event::Message { peer, message: Message::Request { request_id, request, channel }, .. } => {
+                if request.is_empty() {
+                    return self.on_bad_frame(peer);
+                }
+                if !self.is_in_time(peer, request.len()) {
+                    return;
+                }
                 if !self.unanswered.has_room() {
                     self.counts.requests.fetch_add(1, Ordering::Relaxed);
                     return;
                 }
                 let token = self.token();
-                self.unanswered.hold(token, request_id, channel);
+                self.unanswered.hold(token, (peer, request_id), channel);
                 self.report(Report::Requested { peer: peer.to_bytes(), token, frame: request });
             }
             Event::Message { peer, message: Message::Response { request_id, response }, .. } => {
@@ -104,8 +155,23 @@ impl Task {
                     self.report(Report::Failed { peer: peer.to_bytes(), id, why: failure(&error) });
                 }
             }
-            Event::InboundFailure { request_id, .. } => self.unanswered.forget(request_id),
-            Event::ResponseSent { .. } => {}
+            Event::InboundFailure { request_id, .. } => {
+                self.unanswered.forget(request_id);
+                self.unsent.remove(&request_id);
+            }
+            Event::ResponseSent { request_id, .. } => self.unsent.remove(&request_id),
+        }
+    }
+}
+
+impl Task {
+    /// A frame that was refused counts like a request; who sends more of them than that is cut off.
+    fn on_bad_frame(&mut self, peer: PeerId) {
+        self.refused("request_frame");
+        if !self.is_in_time(peer, 0) && self.swarm.is_connected(&peer) {
+            self.refused("cut_off");
+            // An error means that it has just gone by itself.
+            let _ = self.swarm.disconnect_peer_id(peer);
         }
     }
 }
@@ -121,5 +187,26 @@ fn failure(error: &OutboundFailure) -> String {
             format!("the peer does not speak {}", codec::PROTOCOL)
         }
         OutboundFailure::Io(error) => format!("no answer: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_a_peer_has_not_taken_are_bounded_in_bytes() {
+        let (alice, eve) = (PeerId::random(), PeerId::random());
+        for (last, fits) in [(limits::RESPONSE - 1, true), (limits::RESPONSE, true), (limits::RESPONSE + 1, false)] {
+            let mut unsent = Unsent::default();
+            let before = limits::UNSENT_BYTES / limits::RESPONSE - 1;
+            for request in 0..before {
+                assert!(unsent.add(request, eve, limits::RESPONSE));
+            }
+            assert_eq!(unsent.add(before, eve, last), fits, "{last}");
+            assert!(unsent.add(100, alice, limits::RESPONSE), "nobody else pays for it");
+            unsent.remove(&0);
+            assert!(unsent.add(101, eve, limits::RESPONSE));
+        }
     }
 }

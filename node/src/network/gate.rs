@@ -92,6 +92,11 @@ impl Gate {
         }
     }
 
+    /// Whether gossipsub speaks to a peer, which is so only with members.
+    pub(super) fn is_spoken_to(&self, peer: &PeerId) -> bool {
+        self.guests.get(peer).is_some_and(|guest| guest.stage == Stage::SpokenTo)
+    }
+
     /// Puts a peer outside at once, whose connections are about to be closed. It can put off their end,
     /// and come back before it; then it starts like anybody else.
     pub(super) fn dismiss(&mut self, peer: &PeerId) {

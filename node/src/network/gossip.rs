@@ -112,9 +112,15 @@ impl Task {
         match event {
             Event::Message { propagation_source: peer, message_id, message } => {
                 let now = Instant::now();
+                let is_in_time = self.is_in_time(peer, message.data.len());
                 let gossip = &mut self.swarm.behaviour_mut().gossip;
                 if message.data.len() > limits::GOSSIP_DATA {
                     let verdict = MessageAcceptance::Reject;
+                    gossip.report_message_validation_result(&message_id, &peer, verdict);
+                    return;
+                }
+                if !is_in_time {
+                    let verdict = MessageAcceptance::Ignore;
                     gossip.report_message_validation_result(&message_id, &peer, verdict);
                     return;
                 }

@@ -22,6 +22,7 @@ mod gossip;
 mod listen;
 mod origins;
 mod porch;
+mod rate;
 mod signed;
 mod task;
 #[cfg(test)]

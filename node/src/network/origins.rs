@@ -146,6 +146,11 @@ impl<C: Copy + Eq + Hash, P: Eq + Hash> Origins<C, P> {
         self.inbound.remove(&connection);
     }
 
+    /// Whether a peer has proven a role.
+    pub(super) fn is_proven(&self, peer: &P) -> bool {
+        self.members.proven.contains(peer)
+    }
+
     fn is_trusted(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|net| net.contains(&address))
     }

@@ -39,6 +39,11 @@ impl Porch {
         Self { origins: Origins::new(trusted) }
     }
 
+    /// Whether a peer has proven a role, as far as the driver has said.
+    pub(super) fn is_proven(&self, peer: &PeerId) -> bool {
+        self.origins.is_proven(peer)
+    }
+
     /// Keeps places for members. What cannot be read is left out, and so is what is beyond the bound.
     pub(super) fn reserve(&mut self, proven: &[Vec<u8>], known: &[Vec<u8>], addresses: &[String]) {
         let peers = |all: &[Vec<u8>]| {

@@ -16,7 +16,7 @@ use libp2p::{
     futures::StreamExt,
     gossipsub::IdentTopic,
     ping,
-    request_response::OutboundRequestId,
+    request_response::{InboundRequestId, OutboundRequestId},
     swarm::{ConnectionId, SwarmEvent},
 };
 use tokio::{
@@ -30,9 +30,10 @@ use super::{
     behaviour::{Behaviour, BehaviourEvent},
     counts::{self, Counts},
     dials::{self, Dial, Dials},
-    exchange::Unanswered,
+    exchange::{Unanswered, Unsent},
     gossip::Unjudged,
     limits,
+    rate::{Rates, Standing},
 };
 
 /// Everything the network task holds.
@@ -46,6 +47,8 @@ pub(super) struct Task {
     /// The driver's ids of the requests that wait for an answer.
     pub(super) asked: HashMap<OutboundRequestId, u64>,
     pub(super) unanswered: Unanswered,
+    pub(super) unsent: Unsent<InboundRequestId>,
+    rates: Rates<PeerId>,
     pub(super) unjudged: Unjudged,
     /// Peers that gossip has ended with, and when their connections are closed.
     parting: VecDeque<(Instant, PeerId)>,
@@ -68,6 +71,8 @@ impl Task {
             dials: Dials::default(),
             asked: HashMap::new(),
             unanswered: Unanswered::default(),
+            unsent: Unsent::default(),
+            rates: Rates::default(),
             unjudged: Unjudged::default(),
             parting: VecDeque::new(),
             last_token: 0,
@@ -213,11 +218,24 @@ impl Task {
     }
 
     /// Counts what was turned away. The 1st, 2nd, 4th, 8th ... are told: nobody can fill the log.
-    fn refused(&self, name: &'static str) {
+    pub(super) fn refused(&self, name: &'static str) {
         let count = self.counts.refuse(name);
         if count.is_power_of_two() {
             info!(name, count, "refused");
         }
+    }
+
+    /// Whether what a peer sends without having been asked comes slowly enough. What does not is counted.
+    pub(super) fn is_in_time(&mut self, peer: PeerId, bytes: usize) -> bool {
+        let behaviour = self.swarm.behaviour();
+        // The driver speaks gossip with members at once, and says a little later who has proven a role.
+        let is_member = behaviour.gossip.is_spoken_to(&peer) || behaviour.porch.is_proven(&peer);
+        let standing = if is_member { Standing::Member } else { Standing::Stranger };
+        let passes = self.rates.take(peer, standing, bytes, Instant::now().into_std());
+        if !passes {
+            self.refused("messages_rate");
+        }
+        passes
     }
 
     /// One of our own addresses, with our peer at its end.

@@ -142,3 +142,42 @@ async fn a_driver_that_reads_nothing_still_has_its_orders_taken_up_to_a_bound() 
     alice.order(fail(room));
     alice.answer(room).await.expect_err("nobody there");
 }
+
+// eve ── bob
+#[tokio::test]
+async fn who_asks_faster_than_it_may_is_refused_and_counted_and_served_again_later() {
+    let (mut eve, bob) = pair(TCP).await;
+    let Node { handle, mut reports, listening: _listening, task: _task } = bob;
+    let (peer, answering) = (handle.peer().to_vec(), handle.clone());
+    tokio::spawn(async move {
+        while let Some(report) = reports.recv().await {
+            if let Report::Requested { token, .. } = report {
+                answering.order(Order::Respond { token, frame: b"!".to_vec() }).await.expect("taken");
+            }
+        }
+    });
+    let begun = std::time::Instant::now();
+    let (tries, mut answered) = (limits::MESSAGES_PER_SECOND * 20, 0_u32);
+    for id in 0..u64::from(tries) {
+        eve.order(Order::Request { peer: peer.clone(), id, frame: b"?".to_vec() });
+        answered += u32::from(eve.answer(id).await.is_ok());
+    }
+    let burst = limits::MESSAGES_PER_SECOND * 10;
+    let later = u32::try_from(begun.elapsed().as_secs() + 1).expect("soon") * limits::MESSAGES_PER_SECOND;
+    assert!((burst..=burst + later).contains(&answered), "{answered} of {tries}");
+    assert_eq!(handle.refused(), [("messages_rate", u64::from(tries - answered))]);
+
+    // Who has proven a role may ask for much.
+    handle.order(Order::Reserve { proven: vec![eve.peer()], known: vec![], addresses: vec![] }).await.expect("taken");
+    eve.order(Order::Request { peer: peer.clone(), id: 1_000_000, frame: b"?".to_vec() });
+    let mut id = 1_000_001;
+    // The order may be taken a little after the request.
+    while eve.answer(id - 1).await.is_err() {
+        eve.order(Order::Request { peer: peer.clone(), id, frame: b"?".to_vec() });
+        id += 1;
+    }
+    for id in 2_000_000..2_000_100 {
+        eve.order(Order::Request { peer: peer.clone(), id, frame: b"?".to_vec() });
+        assert!(eve.answer(id).await.is_ok());
+    }
+}

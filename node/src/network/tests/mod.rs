@@ -7,6 +7,7 @@ mod connections;
 mod exchange;
 mod gate;
 mod gossip;
+mod hostile;
 mod life;
 mod privacy;
 
