@@ -2,6 +2,11 @@
 //!
 //! Always true: every dial ends in one report, every connected peer is told of once.
 
+use std::time::Instant;
+
+use libp2p::swarm::dummy;
+use tokio::{io::AsyncReadExt, net::TcpStream};
+
 use super::*;
 use crate::network::{limits, peer_text};
 
@@ -178,4 +183,68 @@ async fn a_subnet_that_is_none_is_named() {
     let settings = Settings { secret: [1; 32], listen: Vec::new(), trusted_subnets: Some(vec!["home".to_owned()]) };
     let why = start(settings).await.expect_err("refused").to_string();
     assert!(why.contains("\"home\""), "{why}");
+}
+
+#[tokio::test]
+async fn who_opens_a_connection_and_says_nothing_is_cut_off_in_time_and_counted() {
+    let bob = Node::new(2, &[TCP]).await;
+    let port = bob.listening[0].split('/').nth(4).expect("a port");
+    let mut silent = TcpStream::connect(format!("127.0.0.1:{port}")).await.expect("connected");
+    let begun = Instant::now();
+    let end = async { while matches!(silent.read(&mut [0; 64]).await, Ok(1..)) {} };
+    timeout(PATIENCE, end).await.expect("cut off");
+    let took = begun.elapsed();
+    assert!(took > limits::HANDSHAKE_TIME - Duration::from_secs(1), "{took:?}");
+    assert!(took < limits::HANDSHAKE_TIME + Duration::from_secs(3), "{took:?}");
+    let counted = async {
+        while bob.handle.refused() != [("connections_handshake", 1)] {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("counted");
+}
+
+// eve ══ bob
+#[tokio::test]
+async fn one_peer_has_so_many_connections_and_no_more() {
+    let mut bob = Node::new(2, &[TCP]).await;
+    let mut held = vec![eve(dummy::Behaviour, &mut bob).await];
+    for number in 2..=limits::CONNECTIONS_PER_PEER + 1 {
+        let mut swarm = transport::swarm(addresses::keypair([66; 32]), dummy::Behaviour).expect("a swarm");
+        swarm.dial(bob.listening[0].parse::<Multiaddr>().expect("an address")).expect("dialling");
+        // Who dials is told first, and sees the end of what is denied.
+        let ended = async {
+            loop {
+                if matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {
+                    return;
+                }
+            }
+        };
+        let stays = timeout(Duration::from_secs(1), ended).await.is_err();
+        assert_eq!(stays, number <= limits::CONNECTIONS_PER_PEER, "{number}");
+        held.push(swarm);
+    }
+    assert_eq!(bob.handle.refused(), [("connections_peer", 1)]);
+}
+
+// alice ── 17 others
+#[tokio::test]
+async fn a_node_opens_so_many_connections_and_no_more() {
+    let mut alice = Node::new(99, &[]).await;
+    let mut others = Vec::new();
+    for number in 1..=u8::try_from(limits::CONNECTIONS_OUT + 1).expect("few") {
+        let other = Node::new(number, &[TCP]).await;
+        alice.dial(&other);
+        if u32::from(number) <= limits::CONNECTIONS_OUT {
+            assert_eq!(alice.dialed().await, other.peer());
+        } else {
+            let why = alice.dial_failed().await;
+            assert_eq!(why, "no more outbound connections are allowed");
+        }
+        others.push(other);
+    }
+    alice.order(Order::Disconnect { peer: others[0].peer() });
+    alice.wait(|report| matches!(report, Report::Disconnected { .. }).then_some(())).await;
+    alice.dial(&others[usize::try_from(limits::CONNECTIONS_OUT).expect("few")]);
+    alice.dialed().await;
 }
