@@ -243,6 +243,8 @@ impl Driver {
                     self.order(Order::Dial { peer: Some(peer), addresses });
                 }
                 Effect::Disconnect(peer) => self.order(Order::Part { peer }),
+                Effect::Ban(peer) => self.order(Order::Ban { peer }),
+                Effect::Pardon(peer) => self.order(Order::Pardon { peer }),
                 Effect::HearGossip(peer) => self.order(Order::HearGossip { peer }),
                 Effect::SpeakGossip(peer) => self.order(Order::SpeakGossip { peer }),
                 // Nobody to wake where this fails: the node is stopping.
@@ -260,6 +262,9 @@ impl Driver {
             if count.is_power_of_two() {
                 tracing::info!(name, count, "refused");
             }
+        }
+        if let Event::Banned(peer, until) = &event {
+            tracing::warn!(peer = network::peer_text(peer), until_ms = until.0, "a peer is banned");
         }
         // Nobody watches where this fails.
         let _ = self.events.send(event);
@@ -290,6 +295,7 @@ impl Driver {
             pending: self.engine.pending(),
             peers: self.engine.connected_peers(),
             refusals: self.state.refusals.clone(),
+            conduct: self.engine.conduct().clone(),
         };
         self.snapshot.send_replace(Arc::new(snapshot));
     }

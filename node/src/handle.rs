@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hearth_protocol::{
-    engine::{Answer, Command, CommandRefusal, Event, Input, PeerName, Standing},
+    engine::{Answer, Command, CommandRefusal, Conduct, Event, Input, PeerName, Standing},
     id::CommunityId,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub peers: Vec<(PeerName, Vec<CommunityId>)>,
     /// Refusals so far, by name.
     pub refusals: BTreeMap<&'static str, u64>,
+    /// How peers behave, and who is banned.
+    pub conduct: Arc<Conduct>,
 }
 
 /// For commands and for watching; cheap to clone.

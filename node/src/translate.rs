@@ -59,6 +59,7 @@ pub(crate) async fn translate(
                 tracing::debug!(why, "no answer");
                 inbox.input(Input::Unanswered { peer, id }).await
             }
+            Report::Misbehaved { peer, name } => inbox.input(Input::Misbehaved { peer, name }).await,
             Report::Gossip { peer, token, topic, data } => {
                 gossip((peer, token), topic, data, &snapshot, &network, &inbox).await
             }

@@ -54,6 +54,9 @@ pub enum Malformed {
 }
 
 impl Malformed {
+    /// What an older Hearth cannot read, and a newer one may rightly send.
+    pub const NEWER: Malformed = Malformed::Field("an operation that needs a newer Hearth");
+
     /// The name by which a refusal of this kind is counted and shown.
     #[must_use]
     pub fn name(self) -> &'static str {

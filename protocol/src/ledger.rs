@@ -13,6 +13,8 @@ use crate::{
     link::Outcome,
     reconcile::{Place, Position},
     signed::Signed,
+    text::Text,
+    time::Millis,
     wire::{AnyId, SetName},
 };
 
@@ -49,6 +51,19 @@ pub struct AddressList {
     pub addresses: List<Blob<{ limits::ADDRESS_BYTES }>, 0, { limits::ADDRESSES }>,
 }
 
+/// A time in which a peer is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Ban {
+    /// Which peer.
+    pub peer: Blob<{ limits::PEER_BYTES }>,
+    /// Until when; what is past is kept to make the next ban longer.
+    pub until: Millis,
+    /// How often strikes have led to one.
+    pub times: u32,
+    /// The name of the last strike, or that it was spoken by hand.
+    pub why: Text<32>,
+}
+
 /// A peer that has proven itself in a community: its name, who it is, and with which device.
 pub type Met = (Vec<u8>, PersonId, PublicKey);
 
@@ -70,6 +85,9 @@ pub trait Ledger {
 
     /// Who peers have proven to be in a community.
     fn met(&self, community: CommunityId) -> Result<Vec<Met>, Self::Error>;
+
+    /// The bans, ended ones among them.
+    fn bans(&self) -> Result<Vec<Ban>, Self::Error>;
 
     /// The items that a person wrote in a community, those that do not stand among them.
     fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, Self::Error>;

@@ -198,6 +198,18 @@ limits! {
     PEER_BYTES: usize = 64, "bytes";
     /// Lists of addresses kept of one community: as many as it can have members on one node's disk.
     ADDRESS_BOOK: usize = 1_000, "of a community";
+    /// Strikes that make a ban: one may be a broken disk, three are no accident.
+    STRIKES: usize = 3, "of a peer";
+    /// How long a strike counts: an hour.
+    STRIKES_WITHIN_MS: u64 = 60 * 60 * 1000, "ms";
+    /// The first ban of a peer: 10 minutes. Each one after it is twice as long.
+    BAN_MS: u64 = 10 * 60 * 1000, "ms";
+    /// The longest ban that strikes lead to.
+    BAN_LONGEST_MS: u64 = crate::time::DAY_MS, "ms";
+    /// Bans that are kept, ended ones among them.
+    BANS: usize = 1_000, "of a node";
+    /// Peers of whom a node remembers how they behave.
+    PEERS_REMEMBERED: usize = 1_000, "of a node";
 }
 
 #[cfg(test)]

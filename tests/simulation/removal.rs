@@ -12,7 +12,7 @@ use hearth_protocol::{
     engine::ROUND_MS,
     id::{CommunityId, ItemId, OpId},
     item::Kind,
-    testing::Simulator,
+    testing::{START, Simulator},
 };
 use hearth_tests::shared;
 
@@ -72,6 +72,7 @@ fn who_was_removed_reads_and_writes_nothing_more_whatever_she_keeps_and_whoever_
         she_reads_nothing_of_those_who_knew(&schedule, totals);
         nobody_reads_what_is_beyond_the_ruling(&schedule);
         all_agree(&schedule);
+        nobody_blames_the_honest(&schedule);
         she_learns_no_more_than_a_stranger(&mut schedule, totals);
     });
     totals.add(others);
@@ -236,6 +237,17 @@ fn all_agree(schedule: &Schedule) {
         let differ: Vec<_> = differ.filter(|id| !is_unproven(schedule, ["alice", name], **id)).collect();
         assert!(differ.is_empty(), "{name} and alice differ in {differ:?}");
         assert_eq!(writes_under(simulator, name), writes_under(simulator, "alice"), "{name} writes under another key");
+    }
+}
+
+/// Whatever eve has sent them, none of it is passed on in a way for which others would blame them.
+fn nobody_blames_the_honest(schedule: &Schedule) {
+    for (name, other) in schedule.honest.iter().flat_map(|name| schedule.honest.iter().map(move |other| (name, other)))
+    {
+        let behaviour = schedule.simulator.engine(name).conduct().of(other.as_bytes());
+        // As of long ago, so that no strike is too old to count.
+        let strikes = behaviour.map_or(0, |behaviour| behaviour.strikes(START));
+        assert_eq!(strikes, 0, "{name} blames {other}: {behaviour:?}");
     }
 }
 

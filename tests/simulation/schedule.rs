@@ -92,7 +92,10 @@ impl Schedule {
     fn new(seed: u64) -> Schedule {
         let mut dice = Dice::new(seed ^ 0x1337);
         let honest = HONEST[..4 + dice.below(2)].to_vec();
-        let mut simulator = simulator(seed).with(&honest).with(&["eve", NEWCOMER]);
+        let mut simulator = simulator(seed);
+        // What is tried here must hold of whoever is not banned for it.
+        simulator.conditions.bans = false;
+        let mut simulator = simulator.with(&honest).with(&["eve", NEWCOMER]);
         simulator.hostile(PUPPET);
         let members: Vec<&str> = honest.iter().copied().chain(["eve"]).collect();
         let garden = garden_of(&mut simulator, &members);

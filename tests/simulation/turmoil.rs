@@ -6,7 +6,7 @@
 use hearth_protocol::{
     authority::Role,
     bytes::List,
-    engine::{Answer, Command},
+    engine::{Answer, Command, Event},
     id::{CommunityId, ItemId, OpId},
     item::{Body, Draft},
     link::{Direction, KindSet, LinkTerms},
@@ -278,6 +278,16 @@ impl Turmoil {
             self.wake(name);
         }
         self.simulator.run_until_quiet(QUIET_MS);
+        self.nobody_was_struck();
+    }
+
+    /// All of them are honest, so none has sent what no honest node sends.
+    fn nobody_was_struck(&self) {
+        for name in &self.names {
+            let struck = |event: &&Event| matches!(event, Event::Struck(_) | Event::Banned(..));
+            let struck: Vec<&Event> = self.simulator.events(name).iter().filter(struck).collect();
+            assert!(struck.is_empty(), "{name} has blamed somebody: {struck:?}");
+        }
     }
 
     /// The nodes of a community's members, as its founder sees them: a removed one is told nothing any more, not even

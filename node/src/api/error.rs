@@ -157,10 +157,12 @@ impl From<CommandRefusal> for ApiError {
             | CommandRefusal::NoItem
             | CommandRefusal::NoPerson
             | CommandRefusal::NoDevice
+            | CommandRefusal::NotBanned
             | CommandRefusal::NotFound => StatusCode::NOT_FOUND,
             CommandRefusal::TooManyCommunities
             | CommandRefusal::AlreadyMember
             | CommandRefusal::NoAddress
+            | CommandRefusal::OwnDevice
             | CommandRefusal::NoIdentityKey => StatusCode::CONFLICT,
             _ => StatusCode::BAD_REQUEST,
         };

@@ -37,6 +37,8 @@ pub(super) fn command_refused(refusal: &CommandRefusal) -> &'static str {
             "the first device that you made has it; so has one that was made from the words"
         }
         CommandRefusal::NoDevice => "look for it with `hearth device list`",
+        CommandRefusal::OwnDevice => "if it is not in your hands any more: hearth device revoke ID",
+        CommandRefusal::NotBanned => "`hearth peer list` shows who is",
     }
 }
 

@@ -6,6 +6,7 @@
 
 use ipnet::IpNet;
 use libp2p::{
+    allow_block_list::{self, BlockedPeers},
     connection_limits::{self, ConnectionLimits},
     gossipsub::{
         self, AllowAllSubscriptionFilter, ConfigBuilder, IdentityTransform, MaxCountSubscriptionFilter, Message,
@@ -38,9 +39,10 @@ pub(super) type Gossip =
 /// Requests and responses in our own frames.
 pub(super) type Exchange = request_response::Behaviour<Frames>;
 
-/// Everything a node speaks. The three limits come first, so that a refused connection costs nothing.
+/// Everything a node speaks. Bans and the three limits come first, so that a refused connection costs nothing.
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
+    pub(super) banned: allow_block_list::Behaviour<BlockedPeers>,
     pub(super) porch: Porch,
     connections: connection_limits::Behaviour,
     memory: memory_connection_limits::Behaviour,
@@ -54,6 +56,7 @@ impl Behaviour {
     /// All behaviours, for the node with this key, which trusts these subnets.
     pub(super) fn new(key: PublicKey, trusted: Vec<IpNet>) -> Self {
         Self {
+            banned: allow_block_list::Behaviour::default(),
             porch: Porch::new(trusted),
             connections: connection_limits::Behaviour::new(connection_limits()),
             memory: memory_connection_limits::Behaviour::with_max_bytes(limits::MEMORY),

@@ -3,7 +3,8 @@
 //!
 //! Leaves to others: what the bytes mean.
 //! Always true: a length of zero or over the limit is refused before anything is allocated for it, and
-//! memory grows only with what has arrived, never with what was announced.
+//! memory grows only with what has arrived, never with what was announced. A request of no bytes comes
+//! out only in the place of one that was refused.
 
 use std::io::{Error, ErrorKind, Result};
 
@@ -98,8 +99,9 @@ impl Codec for Frames {
         T: AsyncRead + Unpin + Send,
     {
         match read(io, self.request).await {
-            // libp2p does not tell whose stream an error was on. No request is empty, so this one says it.
-            Err(why) if matches!(why.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => Ok(Vec::new()),
+            // libp2p tells nobody of a request that could not be read. The empty frame, which none can
+            // be, stands for one that was refused.
+            Err(error) if error.get_ref().is_some_and(|why| why.is::<FrameRefusal>()) => Ok(Vec::new()),
             read => read,
         }
     }
@@ -135,7 +137,7 @@ mod tests {
     async fn reads(announced: u32, sent: usize) -> Result<usize> {
         let mut bytes = announced.to_be_bytes().to_vec();
         bytes.resize(4 + sent, 7);
-        super::read(&mut Cursor::new(bytes), limits::REQUEST).await.map(|frame| frame.len())
+        read(&mut Cursor::new(bytes), limits::REQUEST).await.map(|frame| frame.len())
     }
 
     #[tokio::test]
@@ -153,6 +155,19 @@ mod tests {
         for announced in [0, u32::MAX] {
             let refused = reads(announced, 0).await.expect_err("refused");
             assert_eq!(refused.kind(), ErrorKind::InvalidData, "{announced}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_request_is_told_as_an_empty_one_and_one_that_ends_early_is_not_told() {
+        for (bytes, told) in [
+            (vec![0; 4], Some(0)),
+            (vec![0xff; 4], Some(0)),
+            (vec![0, 0, 0, 1, 7], Some(1)),
+            (vec![0, 0, 0, 9, 7], None),
+        ] {
+            let read = Frames::default().read_request(&PROTOCOL, &mut Cursor::new(bytes)).await;
+            assert_eq!(read.ok().map(|frame| frame.len()), told);
         }
     }
 

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::Hash,
+    io,
     sync::atomic::Ordering,
 };
 
@@ -17,7 +18,15 @@ use libp2p::{
 };
 use tracing::{debug, warn};
 
-use super::{Report, codec, limits, task::Task};
+use super::{
+    Report,
+    codec::{self, FrameRefusal},
+    limits,
+    task::Task,
+};
+
+/// The name by which a frame of no bytes, or over its limit, is refused.
+const BAD_FRAME: &str = "bad_frame";
 
 /// A request of a peer that waits for our answer.
 #[derive(Debug)]
@@ -151,6 +160,9 @@ impl Task {
                 }
             }
             Event::OutboundFailure { peer, request_id, error, .. } => {
+                if matches!(&error, OutboundFailure::Io(error) if is_refused(error)) {
+                    self.report(Report::Misbehaved { peer: peer.to_bytes(), name: BAD_FRAME });
+                }
                 if let Some(id) = self.asked.remove(&request_id) {
                     self.report(Report::Failed { peer: peer.to_bytes(), id, why: failure(&error) });
                 }
@@ -165,15 +177,23 @@ impl Task {
 }
 
 impl Task {
-    /// A frame that was refused counts like a request; who sends more of them than that is cut off.
+    /// A frame that was refused counts like a request; who sends more of them than that is cut off, also
+    /// where the driver, who counts strikes, is busy.
     fn on_bad_frame(&mut self, peer: PeerId) {
         self.refused("request_frame");
+        self.report(Report::Misbehaved { peer: peer.to_bytes(), name: BAD_FRAME });
         if !self.is_in_time(peer, 0) && self.swarm.is_connected(&peer) {
             self.refused("cut_off");
             // An error means that it has just gone by itself.
             let _ = self.swarm.disconnect_peer_id(peer);
         }
     }
+}
+
+/// Whether the codec has refused what a peer sent. A frame of our own that is not sent is invalid
+/// input; a stream that ends early is nobody's fault.
+fn is_refused(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidData && error.get_ref().is_some_and(|why| why.is::<FrameRefusal>())
 }
 
 fn failure(error: &OutboundFailure) -> String {

@@ -117,6 +117,7 @@ impl Task {
                 if message.data.len() > limits::GOSSIP_DATA {
                     let verdict = MessageAcceptance::Reject;
                     gossip.report_message_validation_result(&message_id, &peer, verdict);
+                    self.report(Report::Misbehaved { peer: peer.to_bytes(), name: "too_long" });
                     return;
                 }
                 if !is_in_time {

@@ -139,6 +139,16 @@ pub enum Order {
         /// With whom.
         peer: Vec<u8>,
     },
+    /// Close all connections with a peer at once, and make and take none until [`Order::Pardon`].
+    Ban {
+        /// With whom.
+        peer: Vec<u8>,
+    },
+    /// Take connections of a peer again.
+    Pardon {
+        /// Of whom.
+        peer: Vec<u8>,
+    },
     /// Close all connections with a peer. Gossip with it ends at once, even if it delays their end.
     Disconnect {
         /// With whom.
@@ -240,6 +250,13 @@ pub enum Report {
         id: u64,
         /// What went wrong.
         why: String,
+    },
+    /// A peer has sent a frame that is none, or one over its bound. It was not read.
+    Misbehaved {
+        /// Who.
+        peer: Vec<u8>,
+        /// What it was.
+        name: &'static str,
     },
     /// A peer tells something on a topic that this node subscribes to.
     Gossip {

@@ -162,6 +162,18 @@ impl Task {
                     self.parting.push_back((Instant::now() + limits::PARTING_TIME, peer));
                 }
             }
+            Order::Ban { peer } => {
+                if let Ok(peer) = PeerId::from_bytes(&peer) {
+                    let behaviour = self.swarm.behaviour_mut();
+                    behaviour.gossip.dismiss(&peer);
+                    behaviour.banned.block_peer(peer);
+                }
+            }
+            Order::Pardon { peer } => {
+                if let Ok(peer) = PeerId::from_bytes(&peer) {
+                    self.swarm.behaviour_mut().banned.unblock_peer(peer);
+                }
+            }
             Order::Disconnect { peer } => {
                 if let Ok(peer) = PeerId::from_bytes(&peer) {
                     self.swarm.behaviour_mut().gossip.dismiss(&peer);

@@ -55,6 +55,8 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
         Keep::Met { community, peer, person, device } => {
             overlay.put(keys::met(community).with(&peer).into_vec(), encode(&(person, device)))
         }
+        Keep::Ban(ban) => overlay.put(keys::ban(ban.peer.as_slice()).into_vec(), encode(&ban)),
+        Keep::Forgiven(peer) => overlay.delete(keys::ban(&peer).into_vec()),
         Keep::Envelope { id, envelope, outcome } => keep_envelope(overlay, id, &envelope, outcome)?,
         Keep::Outcome(id, outcome) => change_outcome(overlay, id, outcome)?,
         Keep::Bundle(hash, bytes) => overlay.put(keys::bundle(hash).into_vec(), bytes),

@@ -68,6 +68,8 @@ pub(super) enum Table {
     Author = b'f',
     /// community, peer -> person, device
     Met = b'm',
+    /// peer -> ban
+    Ban = b'B',
     /// nothing -> nothing: there once what was written before is indexed by author
     Indexed = b'V',
     /// nothing -> nothing: there once what was written before is indexed by the time that it claims
@@ -233,6 +235,10 @@ pub(super) fn answer(request: &[u8; 16]) -> Key {
 
 pub(super) fn author(community: CommunityId, author: PersonId) -> Key {
     Key::of(Table::Author).with(community.as_bytes()).with(author.as_bytes())
+}
+
+pub(super) fn ban(peer: &[u8]) -> Key {
+    Key::of(Table::Ban).with(peer)
 }
 
 pub(super) fn met(community: CommunityId) -> Key {

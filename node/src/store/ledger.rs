@@ -9,7 +9,7 @@ use hearth_protocol::{
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, KeptEnvelope, Ledger, Met, PendingJoin},
+    ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     limits,
     reconcile::{Place, Position},
     signed::Signed,
@@ -78,6 +78,10 @@ impl Ledger for Overlay<'_> {
             let (person, device) = decode(value, value.len()).ok()?;
             Some((peer.to_vec(), person, device))
         })
+    }
+
+    fn bans(&self) -> Result<Vec<Ban>, ReadError> {
+        self.rows(Key::of(Table::Ban), |_, value| decode(value, value.len()).ok())
     }
 
     fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, ReadError> {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use hearth_protocol::{
-    bytes::{Bytes, List},
+    bytes::{Blob, Bytes, List},
     encoding::V1,
     engine::{Answer, Command, Effect, Engine, Identity, Input, Keep},
     epoch::SealingKey,
     id::{CertId, CommunityId, ItemId, OpId},
     item::{Body, Draft, Post},
     key::SecretKey,
-    ledger::{Ledger as _, PendingJoin},
+    ledger::{Ban, Ledger as _, PendingJoin},
     person::Ladder,
     text::Text,
     time::Millis,
@@ -216,4 +216,29 @@ fn places_are_paged_both_ways_and_end_where_they_are_told_to() {
     // A place outside is as good as none.
     let outside = overlay.places(garden(), SetName::Items, (20, 40), Some(place(9)), true, 9).unwrap();
     assert_eq!(outside.len(), 3);
+}
+
+#[test]
+fn a_ban_is_kept_over_a_restart_and_forgiven() {
+    let folder = tempfile::tempdir().unwrap();
+    let ban = |peer: &[u8], until| Ban {
+        peer: Blob::new(peer.to_vec()).unwrap(),
+        until: Millis(until),
+        times: 2,
+        why: Text::exact("bad_signature".to_owned()).unwrap(),
+    };
+    let (mut writer, reader) = sealed(folder.path(), 1);
+    let mut overlay = Overlay::new(&reader);
+    for kept in [ban(b"bob", 5), ban(b"eve", 6), ban(b"eve", 7)] {
+        keep(&mut overlay, Keep::Ban(kept)).unwrap();
+    }
+    writer.commit(&overlay.into_batch()).unwrap();
+    drop((writer, reader));
+
+    let (mut writer, reader) = sealed(folder.path(), 1);
+    let mut overlay = Overlay::new(&reader);
+    assert_eq!(overlay.bans().unwrap(), [ban(b"bob", 5), ban(b"eve", 7)]);
+    keep(&mut overlay, Keep::Forgiven(b"bob".to_vec())).unwrap();
+    writer.commit(&overlay.into_batch()).unwrap();
+    assert_eq!(Overlay::new(&reader).bans().unwrap(), [ban(b"eve", 7)]);
 }

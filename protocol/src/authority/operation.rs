@@ -259,7 +259,7 @@ impl Body {
             10 => Body::Succeed(decode_element::<(CommunityId,)>(bytes)?.0),
             11 => decode_element::<Nothing>(bytes).map(|_| Body::Merge)?,
             64..=127 => Body::Later(kind),
-            _ => return Err(Malformed::Field("an operation that needs a newer Hearth")),
+            _ => return Err(Malformed::NEWER),
         })
     }
 

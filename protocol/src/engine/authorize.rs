@@ -64,6 +64,8 @@ impl Engine {
                 self.revoke_devices(now, &devices, since, next.map(|next| *next), ledger)?
             }
             Command::TakeOver(handover) => self.take_over_own(&handover),
+            Command::Ban(peer) => self.ban_by_hand(&peer),
+            Command::Unban(peer) => self.unban(now, &peer),
             Command::Sync => Ok((Answer::Syncing(self.peers.len() as u64), self.round())),
         };
         Ok(match decided {

@@ -8,7 +8,7 @@ use crate::{
     id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Charter, Item, SaltedBody},
     key::PublicKey,
-    ledger::{AddressList, PendingJoin},
+    ledger::{AddressList, Ban, PendingJoin},
     link::{Envelope, Outcome, RelayRefusal},
     signed::{Signed, Unsound, Verified},
     time::Millis,
@@ -67,6 +67,10 @@ pub enum Effect {
     },
     /// Part with a peer: no gossip to it from now on; what was sent before has a second to arrive.
     Disconnect(PeerName),
+    /// Close all connections with a peer at once, and refuse those to come until [`Effect::Pardon`].
+    Ban(PeerName),
+    /// Take connections of a peer again.
+    Pardon(PeerName),
     /// From now on take gossip from a peer: it has proven itself (7.5).
     HearGossip(PeerName),
     /// The same, and begin to gossip with it: it has our proof too.
@@ -146,6 +150,10 @@ pub enum Keep {
         /// With which device.
         device: PublicKey,
     },
+    /// A peer's ban, in the place of the one before.
+    Ban(Ban),
+    /// Nothing is kept of a peer's bans any more.
+    Forgiven(PeerName),
     /// Another outcome of an envelope.
     Outcome(EnvelopeId, Outcome),
     /// A proof bundle.
@@ -196,6 +204,10 @@ pub enum Event {
     Unreachable(PeerName),
     /// Something from a peer was refused, by this name.
     Refused(&'static str),
+    /// It was what no honest node sends.
+    Struck(&'static str),
+    /// A peer is refused until then.
+    Banned(PeerName, Millis),
 }
 
 /// What can be seen of a community with an invite in hand.
@@ -313,6 +325,12 @@ pub enum CommandRefusal {
     /// No such device.
     #[error("none of your communities knows such a device of yours, or it was revoked already")]
     NoDevice,
+    /// Devices of one's own are revoked, not banned.
+    #[error("that is a device of your own: what it may do is taken away by revoking it")]
+    OwnDevice,
+    /// No ban to end.
+    #[error("that peer is not banned")]
+    NotBanned,
 }
 
 impl CommandRefusal {
@@ -340,6 +358,8 @@ impl CommandRefusal {
             CommandRefusal::OwnSpace => "own_space",
             CommandRefusal::NoIdentityKey => "no_identity_key",
             CommandRefusal::NoDevice => "no_device",
+            CommandRefusal::OwnDevice => "own_device",
+            CommandRefusal::NotBanned => "not_banned",
         }
     }
 

@@ -105,11 +105,39 @@ pub enum Input {
         /// What it is, opened with the key of this epoch.
         gossip: Result<(CommunityId, CheckedGossip), crate::signed::Unsound>,
     },
+    /// The network has refused a frame of a peer that no honest node sends.
+    Misbehaved {
+        /// Who.
+        peer: PeerName,
+        /// By which name.
+        name: &'static str,
+    },
     /// The time that was asked for has come.
     Woken,
 }
 
 impl Input {
+    /// The peer that it comes from, where it is for that peer to answer for.
+    #[must_use]
+    pub fn peer(&self) -> Option<&PeerName> {
+        match self {
+            Input::Connected(peer)
+            | Input::Asked { peer, .. }
+            | Input::AddressesAsked { peer, .. }
+            | Input::Arrived { peer, .. }
+            | Input::Answered { peer, .. }
+            | Input::AddressesAnswered { peer, .. }
+            | Input::Unanswered { peer, .. }
+            | Input::Misbehaved { peer, .. }
+            | Input::Gossip { peer, .. } => Some(peer),
+            Input::Command(..)
+            | Input::Disconnected(_)
+            | Input::Unreachable(_)
+            | Input::Listening(_)
+            | Input::Woken => None,
+        }
+    }
+
     /// What it is, for logs: no text, key or id of anybody.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -126,6 +154,7 @@ impl Input {
             Input::AddressesAnswered { .. } => "addresses_answered",
             Input::Unanswered { .. } => "unanswered",
             Input::Gossip { .. } => "gossip",
+            Input::Misbehaved { .. } => "misbehaved",
             Input::Woken => "woken",
         }
     }
@@ -253,6 +282,10 @@ pub enum Command {
     },
     /// Take up the own space that another device has handed over.
     TakeOver(Box<Handover>),
+    /// Refuse a peer until that is taken back.
+    Ban(PeerName),
+    /// Take back a ban.
+    Unban(PeerName),
     /// Compare with every member that can be reached.
     Sync,
 }

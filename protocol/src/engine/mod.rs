@@ -7,15 +7,18 @@
 //! The parts: `author` and `authorize` are what this node's person does, `devices` what they do
 //! about their own devices, `chores` what the node does by itself; `receive` is what arrives,
 //! `relay` what crosses borders; `session` is talk with one peer, `handshake` its beginning, `sync`
-//! catching up with it; `epochs` is about keys.
+//! catching up with it; `epochs` is about keys; `conduct` is what is remembered of peers' behaviour, and
+//! `bans` what becomes of those that misbehave.
 
 mod act;
 mod addresses;
 mod author;
 mod authorize;
+mod bans;
 mod chains;
 mod check;
 mod chores;
+mod conduct;
 mod devices;
 mod effect;
 mod epochs;
@@ -34,6 +37,7 @@ mod tests;
 mod waiting;
 
 pub use check::{CheckedCarry, CheckedGossip, Fetched, check_gossip, check_response};
+pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
 pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
 pub use input::{Command, Input, PeerName, Ticket};
@@ -133,6 +137,10 @@ pub struct Engine {
     vain: (u64, u32),
     /// How much may be asked in vain: on one connection, and in a minute.
     most_vain: (u32, u32),
+    /// How peers behave; shared with whoever shows it.
+    conduct: Arc<Conduct>,
+    /// Whether strikes lead to bans.
+    bans_peers: bool,
 }
 
 /// What a command comes to.
@@ -169,6 +177,8 @@ impl Engine {
             admissions: (0, 0),
             vain: (0, 0),
             most_vain: (limits::VAIN_ASKS, limits::VAIN_ASKS_PER_MINUTE),
+            conduct: Arc::new(Conduct::load(ledger.bans()?, now)),
+            bans_peers: true,
         };
         for genesis in ledger.communities()? {
             let Ok(community) = crate::community::Community::check(genesis) else { continue };
@@ -213,7 +223,8 @@ impl Engine {
     /// What a node does first: listens on its topics, and asks to be woken.
     pub fn start(&mut self, now: Millis) -> Vec<Effect> {
         let ids: Vec<CommunityId> = self.communities.keys().copied().collect();
-        let mut effects: Vec<Effect> = ids.into_iter().flat_map(|id| self.listen(id)).collect();
+        let mut effects = self.bar_banned(now);
+        effects.extend(ids.into_iter().flat_map(|id| self.listen(id)));
         self.next_round = now;
         self.waking = Some(now);
         effects.push(Effect::Wake(now));
@@ -226,16 +237,28 @@ impl Engine {
     /// The ledger's; then nothing of the input has been decided, and this engine must not be used
     /// on.
     pub fn handle<L: Ledger>(&mut self, now: Millis, input: Input, ledger: &L) -> Decided<L> {
+        if let Some(effects) = self.turns_away(now, &input) {
+            return Ok(effects);
+        }
+        let from = input.peer().cloned();
+        self.note_refusal(now, &input);
         let mut effects = match input {
             // By itself: the ledger does not have yet what one input keeps, and what it shows once it
             // would show again.
             Input::Woken if self.has_ready() => self.take_ready(now, ledger)?,
-            input => self.decide(now, input, ledger)?,
+            input => match self.unasked(&input) {
+                Some(name) => self.refuse_answer(&input, name),
+                None => self.decide(now, input, ledger)?,
+            },
         };
+        if let Some(peer) = &from {
+            self.account(now, peer, &mut effects);
+        }
         let at = if self.has_ready() {
             now
         } else {
-            [self.next_chore(), self.next_comparison()].into_iter().flatten().fold(self.next_round, Millis::min)
+            let dues = [self.next_chore(), self.next_comparison(), self.conduct.next_end()];
+            dues.into_iter().flatten().fold(self.next_round, Millis::min)
         };
         if self.waking != Some(at) {
             self.waking = Some(at);
@@ -248,17 +271,7 @@ impl Engine {
         match input {
             Input::Command(ticket, command) => self.command(now, ticket, command, ledger),
             Input::Connected(peer) => Ok(self.connected(&peer)),
-            Input::Disconnected(peer) => {
-                self.peers.remove(&peer);
-                // Whoever waits to be let in does not wait for the next round.
-                let wanted = self.wanted_joins();
-                let asked = wanted.iter().flat_map(|community| self.ask_others(Some(&peer), *community));
-                let mut effects: Vec<Effect> = asked.collect();
-                if !wanted.is_empty() {
-                    effects.extend(self.redial());
-                }
-                Ok(effects)
-            }
+            Input::Disconnected(peer) => Ok(self.disconnected(&peer)),
             Input::Unreachable(peer) => Ok(vec![Effect::Tell(Event::Unreachable(peer))]),
             Input::Listening(list) => {
                 self.listening = Some(list);
@@ -271,6 +284,7 @@ impl Engine {
             Input::AddressesAnswered { peer, id, lists } => Ok(self.addresses_answered(&peer, id, lists)),
             Input::Unanswered { peer, id } => Ok(self.unanswered(&peer, id)),
             Input::Gossip { peer, token, gossip } => self.gossip(now, &peer, token, gossip, ledger),
+            Input::Misbehaved { name, .. } => Ok(bans::struck(name).into()),
             Input::Woken => self.woken(now, ledger),
         }
     }
@@ -311,7 +325,7 @@ impl Engine {
     /// Every round compares with every member that is connected and dials those that are not; does what is due.
     fn woken<L: Ledger>(&mut self, now: Millis, ledger: &L) -> Decided<L> {
         self.waking = None;
-        let mut effects = Vec::new();
+        let mut effects = self.lift_bans(now);
         if now >= self.next_round {
             self.next_round = now.after(ROUND_MS);
             let communities: Vec<CommunityId> = self.communities.keys().copied().collect();
@@ -335,7 +349,7 @@ impl Engine {
     }
 
     /// Dials every member whose address is known and who is not connected, and the hints of
-    /// pending joins.
+    /// pending joins. Nobody who is banned.
     fn redial(&self) -> Vec<Effect> {
         let mut wanted: BTreeMap<PeerName, Vec<Vec<u8>>> = BTreeMap::new();
         for standing in self.communities.values() {
@@ -356,7 +370,9 @@ impl Engine {
         }
         wanted
             .into_iter()
-            .filter(|(peer, _)| *peer != self.me.peer && !self.peers.contains_key(peer))
+            .filter(|(peer, _)| {
+                *peer != self.me.peer && !self.peers.contains_key(peer) && !self.conduct.is_barred(peer)
+            })
             .map(|(peer, addresses)| Effect::Dial { peer, addresses })
             .collect()
     }

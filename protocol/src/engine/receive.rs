@@ -9,6 +9,7 @@ use super::{
     CheckedCarry, CheckedGossip, Decided, Effect, Engine, Event, Keep, PeerName, Verdict,
     act::keep_operation,
     author::{item, keep_item},
+    bans::struck_by,
     chains::OnChain,
 };
 use crate::{
@@ -38,6 +39,16 @@ pub(super) enum Received {
     Forbidden(&'static str),
 }
 
+impl Received {
+    /// Who passed it on answers for what they could have known.
+    pub(super) fn strike(&self) -> Option<Effect> {
+        match self {
+            Received::Refused(name) => Some(Effect::Tell(Event::Struck(name))),
+            Received::New | Received::Known | Received::Early | Received::Forbidden(_) => None,
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn gossip<L: Ledger>(
         &mut self,
@@ -50,10 +61,9 @@ impl Engine {
         let (community, gossip) = match gossip {
             Ok(gossip) => gossip,
             Err(why) => {
-                return Ok(vec![
-                    Effect::Judge { token, verdict: Verdict::Reject },
-                    Effect::Tell(Event::Refused(why.name())),
-                ]);
+                let mut effects = vec![Effect::Judge { token, verdict: Verdict::Reject }];
+                effects.extend(struck_by(why));
+                return Ok(effects);
             }
         };
         let (received, mut effects) = match gossip {
@@ -89,6 +99,7 @@ impl Engine {
         if received == Received::Early {
             effects.extend(self.compare(peer, community));
         }
+        effects.extend(received.strike());
         // The judgement first: others wait for it.
         effects.insert(0, Effect::Judge { token, verdict });
         Ok(effects)
@@ -102,7 +113,7 @@ impl Engine {
         operation: Verified<Operation>,
     ) -> (Received, Vec<Effect>) {
         let Some(standing) = self.standing_mut(community) else {
-            return (Received::Refused("no_community"), Vec::new());
+            return (Received::Forbidden("no_community"), Vec::new());
         };
         let first = match standing.log.add(operation.clone(), now) {
             Ok(true) => operation,
@@ -335,15 +346,19 @@ impl Engine {
     ) -> Result<Judged, L::Error> {
         let Some(target) = item(ledger, target)? else { return Ok(Judged::Waits(target)) };
         let header = &carry.item.header;
-        if target.header.author != header.author || target.header.community != header.community {
+        if target.header.author != header.author {
             return Ok(Judged::Refused("not_author"));
+        }
+        // Its author's node does not ask the rest before it signs, so the author is not blamed.
+        if target.header.community != header.community {
+            return Ok(Judged::Forbidden("not_author"));
         }
         if let Some((_, Body::Edit(edit))) = &carry.body {
             if matches!(Body::read(target.header.kind, edit.body.as_slice()), Err(_) | Ok(Body::Later)) {
-                return Ok(Judged::Refused("bad_field"));
+                return Ok(Judged::Forbidden("bad_field"));
             }
             if header.reach > target.header.reach {
-                return Ok(Judged::Refused("beyond_reach"));
+                return Ok(Judged::Forbidden("beyond_reach"));
             }
         }
         // An author's own tombstone is judged by the device alone (T4).
@@ -360,10 +375,10 @@ impl Engine {
         ledger: &L,
     ) -> Result<Judged, L::Error> {
         let Some(standing) = self.communities.get(&community).map(Arc::as_ref) else {
-            return Ok(Judged::Refused("no_community"));
+            return Ok(Judged::Forbidden("no_community"));
         };
         let header = &written.header;
-        let Some(need) = need else { return Ok(Judged::Refused("bad_field")) };
+        let Some(need) = need else { return Ok(Judged::Forbidden("bad_field")) };
         let author: (PersonId, _) = (header.author, header.device);
         match standing.state.may_write(&standing.log, author, &header.auth_heads, header.scope, need) {
             Ok(Writing::Allowed) => Ok(Judged::Keep),

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING, author::item,
-    input::judged_kind, receive::Received,
+    bans::struck, input::judged_kind, receive::Received,
 };
 use crate::{
     authority::{Body as Does, Role},
@@ -267,7 +267,8 @@ impl Engine {
     ) -> Result<(Received, Vec<Effect>), L::Error> {
         let Some(envelope) = &carry.envelope else { return Ok((Received::Early, Vec::new())) };
         if envelope.value.to != community {
-            return Ok((Received::Refused("other_community"), Vec::new()));
+            let name = "other_community";
+            return Ok((Received::Refused(name), vec![Effect::Tell(Event::Refused(name))]));
         }
         match proven(envelope.value.proof, ledger)? {
             Some(proof) => self.receive_proven(now, community, carry, &proof, ledger),
@@ -301,7 +302,7 @@ impl Engine {
             return Ok((Received::Early, Vec::new()));
         };
         let Some(standing) = self.standing(community) else {
-            return Ok((Received::Refused("no_community"), Vec::new()));
+            return Ok((Received::Forbidden("no_community"), Vec::new()));
         };
         if envelope.value.heads.iter().any(|head| !standing.log.contains(*head)) {
             return Ok((Received::Early, Vec::new()));
@@ -311,7 +312,10 @@ impl Engine {
             Err(refusal) => Err(*refusal),
         };
         match judged {
-            Err(refusal) => Ok((Received::Refused(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))])),
+            // What kind a change is judged by depends on whether its target is here.
+            Err(refusal) => {
+                Ok((Received::Forbidden(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))]))
+            }
             Ok(outcome) => {
                 let mut effects = self.keep_envelope(now, carry.item, body, envelope, outcome, ledger)?;
                 if let Outcome::Held(refusal) = outcome {
@@ -385,7 +389,7 @@ impl Engine {
     ) -> Decided<L> {
         let Some(waiting) = self.waiting_bundles.remove(&hash) else { return Ok(Vec::new()) };
         let Ok(bundle) = ProofBundle::from_bytes(&bytes) else {
-            return Ok(vec![Effect::Tell(Event::Refused(RelayRefusal::BadProof.name()))]);
+            return Ok(struck(RelayRefusal::BadProof.name()).into());
         };
         let proof = bundle.check().map(Arc::new);
         let mut effects = vec![Effect::Keep(Keep::Bundle(hash, bytes))];

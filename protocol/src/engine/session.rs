@@ -6,7 +6,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Decided, Effect, Engine, Event, PeerName, handshake::Shown, sync::Pull};
+use super::{
+    Decided, Effect, Engine, Event, PeerName,
+    bans::{Awaited, struck},
+    handshake::Shown,
+    sync::Pull,
+};
 use crate::{
     bytes::Bytes,
     encoding::Malformed,
@@ -26,6 +31,8 @@ use crate::{
 pub(super) struct Peer {
     /// Questions that await an answer.
     pub(super) questions: BTreeMap<u64, Question>,
+    /// What may come in answer to them.
+    pub(super) awaited: BTreeMap<u64, Awaited>,
     /// The nonce of our running hello.
     pub(super) nonce: Option<[u8; 32]>,
     /// Hellos that we have begun: sealed ones go to other devices each time (7.4).
@@ -125,6 +132,18 @@ impl Engine {
         effects
     }
 
+    /// A peer is gone. Whoever waits to be let in does not wait for the next round.
+    pub(super) fn disconnected(&mut self, peer: &PeerName) -> Vec<Effect> {
+        self.peers.remove(peer);
+        let wanted = self.wanted_joins();
+        let asked = wanted.iter().flat_map(|community| self.ask_others(Some(peer), *community));
+        let mut effects: Vec<Effect> = asked.collect();
+        if !wanted.is_empty() {
+            effects.extend(self.redial());
+        }
+        effects
+    }
+
     /// Begins a hello where there is something left to prove; compares where there is not.
     pub(super) fn greet(&mut self, peer: &PeerName) -> Vec<Effect> {
         let Some(state) = self.peers.get(peer) else { return Vec::new() };
@@ -155,6 +174,7 @@ impl Engine {
         let id = self.question();
         if let Some(state) = self.peers.get_mut(peer) {
             state.questions.insert(id, about);
+            state.awaited.insert(id, Awaited::by(&request));
         }
         Effect::Ask { peer: peer.clone(), id, request }
     }
@@ -202,7 +222,7 @@ impl Engine {
         let Some(question) = self.question_of(peer, id) else { return Ok(Vec::new()) };
         let Ok(response) = response else {
             let mut effects = self.unanswered(peer, id);
-            effects.push(Effect::Tell(Event::Refused("malformed_response")));
+            effects.extend(struck("malformed_response"));
             return Ok(effects);
         };
         if let Some(state) = self.peers.get_mut(peer) {
@@ -267,7 +287,7 @@ impl Engine {
             matches!(request, Ok(Request::Join(..) | Request::Preview(..) | Request::Pair(..) | Request::Restore(..)));
         let response = match request {
             Err(why) => {
-                effects.push(Effect::Tell(Event::Refused(why.name())));
+                effects.extend(struck(why.name()));
                 refused("malformed")
             }
             Ok(Request::Hello(nonce)) => self.answer_hello(peer, &nonce.0),

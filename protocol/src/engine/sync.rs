@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{
     Decided, Effect, Engine, Event, Fetched, Keep, PeerName,
+    bans::struck_by,
     receive::Received,
     serve::{missing, rises},
     session::Question,
@@ -475,10 +476,11 @@ impl Engine {
         ledger: &L,
     ) -> Decided<L> {
         let Some(Question::Pull(community)) = self.question_of(peer, id) else { return Ok(Vec::new()) };
-        let (name, effects) = match thing {
+        let (name, received, mut effects) = match thing {
             Fetched::Operation(operation) => {
                 let name = OpId::from(operation.id()).0;
-                (name, self.receive_operation(now, community, *operation).1)
+                let (received, effects) = self.receive_operation(now, community, *operation);
+                (name, received, effects)
             }
             Fetched::Carry(carry) => {
                 let name = carry.envelope_id().map_or(carry.id().0, |id| id.0);
@@ -490,12 +492,13 @@ impl Engine {
                 {
                     pull.bundles.insert(bundle);
                 }
-                (name, effects)
+                (name, received, effects)
             }
             Fetched::Bundle(hash, bytes) => return self.receive_bundle(now, hash, bytes, ledger),
             Fetched::Blob(hash, bytes) => return Ok(vec![Effect::Keep(Keep::Blob(hash, bytes))]),
-            Fetched::Refused(why) => return Ok(vec![Effect::Tell(Event::Refused(why.name()))]),
+            Fetched::Refused(why) => return Ok(struck_by(why)),
         };
+        effects.extend(received.strike());
         if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
             let name = short(&name);
             pull.asked.retain(|asked| *asked != name);

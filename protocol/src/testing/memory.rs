@@ -15,7 +15,7 @@ use crate::{
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, KeptEnvelope, Ledger, Met, PendingJoin},
+    ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
     reconcile::{Place, Position},
     signed::Signed,
@@ -39,6 +39,7 @@ pub struct Memory {
     sets: BTreeSet<(CommunityId, SetName, AnyId)>,
     places: BTreeSet<(CommunityId, SetName, Position, AnyId)>,
     met: BTreeMap<(CommunityId, Vec<u8>), (PersonId, PublicKey)>,
+    bans: BTreeMap<Vec<u8>, Ban>,
 }
 
 impl Memory {
@@ -78,6 +79,8 @@ impl Memory {
             Keep::Met { community, peer, person, device } => {
                 self.met.insert((community, peer), (person, device));
             }
+            Keep::Ban(ban) => drop(self.bans.insert(ban.peer.as_slice().to_vec(), ban)),
+            Keep::Forgiven(peer) => drop(self.bans.remove(&peer)),
             Keep::Envelope { id, envelope, outcome } => {
                 let is_new = self.put(envelope.value.to, SetName::Envelopes, envelope.value.ts.0, id.0);
                 assert!(is_new, "an envelope is kept once");
@@ -157,6 +160,9 @@ impl Ledger for Memory {
     fn met(&self, community: CommunityId) -> Result<Vec<Met>, Infallible> {
         let met = self.met.iter().filter(|(key, _)| key.0 == community);
         Ok(met.map(|(key, (person, device))| (key.1.clone(), *person, *device)).collect())
+    }
+    fn bans(&self) -> Result<Vec<Ban>, Infallible> {
+        Ok(self.bans.values().cloned().collect())
     }
     fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, Infallible> {
         let by = self.items.values().filter(|i| i.header.community == community && i.header.author == person);

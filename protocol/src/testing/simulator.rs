@@ -53,6 +53,8 @@ pub struct Conditions {
     pub gossip_doubled: usize,
     /// To how many neighbours a node passes gossip; who they are is drawn anew each time. Gossipsub's mesh has six.
     pub fanout: usize,
+    /// Whether strikes lead to bans. Without them a hostile node goes on, and what stands behind bans is tried.
+    pub bans: bool,
     /// Most steps of one call. More of them is talk without end.
     pub most_steps: u64,
     /// Whether every step is printed.
@@ -68,6 +70,7 @@ impl Default for Conditions {
             gossip_lost: 0,
             gossip_doubled: 0,
             fanout: 6,
+            bans: true,
             most_steps: 20_000_000,
             aloud: false,
             recorded: false,

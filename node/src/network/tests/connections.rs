@@ -248,3 +248,29 @@ async fn a_node_opens_so_many_connections_and_no_more() {
     alice.dial(&others[usize::try_from(limits::CONNECTIONS_OUT).expect("few")]);
     alice.dialed().await;
 }
+
+// alice ── bob
+#[tokio::test]
+async fn a_banned_peer_is_cut_off_and_neither_taken_nor_dialled_until_it_is_pardoned() {
+    let mut alice = Node::new(1, &[TCP]).await;
+    let mut bob = Node::new(2, &[TCP]).await;
+    bob.dial(&alice);
+    alice.connected(&bob).await;
+    bob.connected(&alice).await;
+
+    alice.order(Order::Ban { peer: bob.peer() });
+    for node in [&mut alice, &mut bob] {
+        node.wait(|report| matches!(report, Report::Disconnected { .. }).then_some(())).await;
+    }
+    alice.dial(&bob);
+    alice.dial_failed().await;
+    // Bob may be told that he is connected, and then that he is not; alice's driver hears nothing of it.
+    bob.dial(&alice);
+    bob.wait(|report| matches!(report, Report::Disconnected { .. } | Report::DialFailed { .. }).then_some(())).await;
+    let reports = alice.so_far().await;
+    assert!(reports.is_empty(), "{reports:?}");
+
+    alice.order(Order::Pardon { peer: bob.peer() });
+    alice.dial(&bob);
+    alice.connected(&bob).await;
+}

@@ -66,6 +66,9 @@ async fn a_request_over_the_limit_is_refused_by_the_peer_that_gets_it() {
     };
     let event = timeout(PATIENCE, refused).await.expect("refused in time");
     assert!(matches!(event, Event::OutboundFailure { error: OutboundFailure::Io(_), .. }), "{event:?}");
+    // Who sent it is named, and nothing else is reported.
+    let who = eve.local_peer_id().to_bytes();
+    bob.wait(|report| (report == Report::Misbehaved { peer: who.clone(), name: "bad_frame" }).then_some(())).await;
     let reports = bob.so_far().await;
     assert!(reports.is_empty(), "{reports:?}");
 }
@@ -86,10 +89,20 @@ async fn an_answer_over_the_limit_fails_the_request() {
             }
         }
     };
+    let mut blamed = 0;
+    let refused = bob.wait(|report| match report {
+        Report::Misbehaved { name: "bad_frame", .. } => {
+            blamed += 1;
+            None
+        }
+        Report::Failed { id: 3, why, .. } => Some(why),
+        _ => None,
+    });
     let why = tokio::select! {
-        answer = bob.answer(3) => answer.expect_err("refused"),
+        why = refused => why,
         () = answering => unreachable!("eve answers until bob has refused"),
     };
+    assert_eq!(blamed, 1);
     assert!(why.contains("1048577 bytes, over the limit"), "{why}");
 }
 

@@ -56,7 +56,7 @@ fn code(world: &mut World, who: &str) -> String {
 }
 
 /// Alice's second device, in everything that alice is in.
-fn tablet(world: &mut World) {
+pub(super) fn tablet(world: &mut World) {
     let code = code(world, "alice");
     let (paired, identity) = pair(world, "alice", &code, "tablet").unwrap();
     world.add("tablet", identity);

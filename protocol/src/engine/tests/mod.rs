@@ -1,6 +1,7 @@
 //! Engines that talk to each other without a network: every rule of joining, catching up,
 //! writing and relaying, seen from both ends.
 
+mod bans;
 mod devices;
 mod epochs;
 mod story;

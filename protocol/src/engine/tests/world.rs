@@ -2,7 +2,7 @@
 //! wants lost, it disconnects.
 
 use crate::{
-    engine::{Answer, Command, CommandRefusal, Engine, Event, Identity, ROUND_MS},
+    engine::{Answer, Command, CommandRefusal, Effect, Engine, Event, Identity, Input, ROUND_MS},
     id::{CommunityId, PersonId},
     key::SecretKey,
     testing::{Conditions, Memory, Simulator},
@@ -159,6 +159,17 @@ impl World {
         self.0.hostile(from);
         self.0.dial(from, at);
         self.0.settle();
+    }
+
+    /// What they send, which may be no request.
+    pub(super) fn send_bytes(&mut self, from: &str, to: &str, bytes: Vec<u8>) {
+        self.0.send_request_bytes(from, to, bytes);
+        self.0.settle();
+    }
+
+    /// One input, decided on the spot; nothing of what follows is carried out.
+    pub(super) fn decide(&mut self, name: &str, input: Input) -> Vec<Effect> {
+        self.0.decide(name, input)
     }
 
     /// What they ask.

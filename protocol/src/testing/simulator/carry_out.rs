@@ -55,6 +55,10 @@ impl Simulator {
                 }
                 Effect::Judge { token, verdict } => self.judged(name, token, verdict),
                 Effect::Disconnect(peer) => self.part(name, &named(&peer)),
+                Effect::Ban(peer) => self.ban(name, &named(&peer)),
+                Effect::Pardon(peer) => {
+                    self.node_mut(name).banned.remove(&named(&peer));
+                }
                 Effect::HearGossip(peer) => {
                     self.node_mut(name).hears.insert(named(&peer));
                 }

@@ -38,6 +38,8 @@ pub(super) struct Node {
     /// Those whose gossip it hears, and those to whom it speaks too: of those who are connected.
     pub(super) hears: BTreeSet<String>,
     pub(super) speaks: BTreeSet<String>,
+    /// Those whose connections it refuses.
+    pub(super) banned: BTreeSet<String>,
     /// Gossip by its hash, and when it came.
     pub(super) seen: BTreeMap<[u8; 32], Millis>,
     /// Gossip that waits for a verdict.
@@ -73,6 +75,7 @@ impl Node {
             topics: BTreeSet::new(),
             hears: BTreeSet::new(),
             speaks: BTreeSet::new(),
+            banned: BTreeSet::new(),
             seen: BTreeMap::new(),
             held: BTreeMap::new(),
             wake: 0,
@@ -94,14 +97,18 @@ impl Node {
         self.topics.clear();
         self.hears.clear();
         self.speaks.clear();
+        self.banned.clear();
         self.seen.clear();
         self.held.clear();
     }
 
     /// Begins a life with an engine; what it does first is given back.
-    pub(super) fn load(&mut self, seed: &[u8; 32], now: Millis) -> Vec<Effect> {
+    pub(super) fn load(&mut self, seed: &[u8; 32], now: Millis, bans: bool) -> Vec<Effect> {
         let clock = self.clock(now);
         let Ok(mut engine) = Engine::load(self.identity.clone(), seed, clock, &self.memory);
+        if !bans {
+            engine.ban_nobody();
+        }
         let effects = engine.start(clock);
         self.engine = Some(engine);
         self.online = true;

@@ -139,8 +139,9 @@ impl Simulator {
         self.stop(name);
         let seed = self.entropy();
         let now = self.now;
+        let bans = self.conditions.bans;
         let node = self.node_mut(name);
-        let effects = node.load(&seed, now);
+        let effects = node.load(&seed, now, bans);
         let list = node::address_list(name.as_bytes(), now.0).expect("a name is an address");
         self.carry_out(name, effects);
         self.own_input(name, Input::Listening(list));

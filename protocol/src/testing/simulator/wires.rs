@@ -148,7 +148,8 @@ impl Simulator {
             return;
         }
         let there = self.nodes.get(to).is_some_and(|node| node.online);
-        if !there || self.cuts.contains(&pair(from, to)) {
+        let banned = self.node(from).banned.contains(to);
+        if !there || banned || self.cuts.contains(&pair(from, to)) {
             self.input(from, Input::Unreachable(to.as_bytes().to_vec()));
             return;
         }
@@ -165,6 +166,10 @@ impl Simulator {
     pub(super) fn up(&mut self, id: u64, end: &str) {
         let Some(connection) = self.connections.get(&id).filter(|c| c.open) else { return };
         let other = connection.other(end).to_owned();
+        if self.node(end).banned.contains(&other) {
+            // Who is banned learns that there was a connection, and that it is gone.
+            return self.break_off(id);
+        }
         if let Some(old) = self.node(end).peers.get(&other).copied() {
             self.down(old, end);
         }
@@ -189,6 +194,14 @@ impl Simulator {
         node.speaks.remove(peer);
         if let Some(connection) = self.connection_of(name, peer) {
             self.schedule(self.now.after(PARTING_MS), Due::Part { connection });
+        }
+    }
+
+    /// A node refuses a peer: nothing that is on its way arrives.
+    pub(super) fn ban(&mut self, name: &str, peer: &str) {
+        self.node_mut(name).banned.insert(peer.to_owned());
+        if let Some(connection) = self.connection_of(name, peer) {
+            self.break_off(connection);
         }
     }
 
