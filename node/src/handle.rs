@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use hearth_protocol::{
     engine::{Answer, Command, CommandRefusal, Conduct, Event, Input, PeerName, Standing},
     id::CommunityId,
+    time::Millis,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -85,6 +86,28 @@ pub struct Handle {
     pub(crate) inbox: Inbox,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub(crate) reached: watch::Receiver<Arc<Reaches>>,
+}
+
+/// The connections of a node, by peer.
+pub(crate) type Reaches = BTreeMap<PeerName, Reached>;
+
+/// How a peer is reached that is connected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reached {
+    /// Of the peer, where this node dialled it; else only where the connection came from.
+    pub(crate) address: String,
+    /// Whether this node opened the connection.
+    pub(crate) dialed: bool,
+    /// Since when.
+    pub(crate) since: Millis,
+}
+
+impl Reached {
+    /// What the connection runs over.
+    pub(crate) fn transport(&self) -> &'static str {
+        if self.address.contains("/quic") { "quic" } else { "tcp" }
+    }
 }
 
 impl Handle {
@@ -109,6 +132,11 @@ impl Handle {
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
+    }
+
+    /// How those that are connected are reached.
+    pub(crate) fn reached(&self) -> Arc<Reaches> {
+        self.reached.borrow().clone()
     }
 
     /// Things that wait for the driver.

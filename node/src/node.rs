@@ -15,7 +15,7 @@ use crate::{
     clock,
     config::{Config, ConfigError},
     driver::Driver,
-    handle::{Handle, Inbox, Snapshot},
+    handle::{Handle, Inbox, Reaches, Snapshot},
     home::{self, Home, HomeError, Keys, LeftToken, Lock, Passphrase},
     limits,
     network::{self, NetworkError, NetworkHandle},
@@ -169,6 +169,7 @@ pub struct Node {
     api: Api,
     handle: Handle,
     network: watch::Sender<Option<NetworkHandle>>,
+    reached: watch::Sender<Arc<Reaches>>,
     ready: Ready,
     driver: JoinHandle<()>,
     /// Each returns its name when it ends.
@@ -220,7 +221,8 @@ impl Node {
         let (snapshots, snapshot) = watch::channel(Arc::new(Snapshot::default()));
         let (wake, woken) = watch::channel(None);
         let (network, networks) = watch::channel(None);
-        let handle = Handle { inbox: Inbox(work), events: events.clone(), snapshot };
+        let (reached, reaches) = watch::channel(Arc::default());
+        let handle = Handle { inbox: Inbox(work), events: events.clone(), snapshot, reached: reaches };
         let driver = Driver {
             engine,
             identity: keys.identity.clone(),
@@ -245,7 +247,19 @@ impl Node {
         let token = home.token_of(keys)?;
         let api = Api::new(home.clone(), (keys, &token), handle.clone(), reader, network.subscribe())?;
         let ready = Ready { api: None, listen: Vec::new(), peer };
-        Ok(Node { api, handle, network, ready, driver, tasks, stop: watch::channel(false).0, token, left: None, lock })
+        Ok(Node {
+            api,
+            handle,
+            network,
+            reached,
+            ready,
+            driver,
+            tasks,
+            stop: watch::channel(false).0,
+            token,
+            left: None,
+            lock,
+        })
     }
 
     /// Network and API, as far as the mode wants them.
@@ -299,7 +313,7 @@ impl Node {
             network.handle.clone(),
             keys.transport.clone(),
             network.listening,
-            self.handle.snapshot.clone(),
+            (self.handle.snapshot.clone(), self.reached.clone()),
             self.handle.inbox.clone(),
         );
         self.tasks.spawn(async move {

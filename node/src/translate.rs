@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     clock,
-    handle::{Ended, Inbox, Snapshot},
+    handle::{Ended, Inbox, Reached, Reaches, Snapshot},
     network::{self, NetworkHandle, Order, Report, Verdict},
 };
 
@@ -27,7 +27,7 @@ pub(crate) async fn translate(
     network: NetworkHandle,
     transport: zeroize::Zeroizing<[u8; 32]>,
     mut listening: Vec<String>,
-    snapshot: watch::Receiver<Arc<Snapshot>>,
+    (snapshot, reached): (watch::Receiver<Arc<Snapshot>>, watch::Sender<Arc<Reaches>>),
     inbox: Inbox,
 ) {
     let mut sent = Ok(());
@@ -43,8 +43,15 @@ pub(crate) async fn translate(
                 listening.retain(|known| *known != address);
                 announce(&transport, &listening, &inbox).await
             }
-            Report::Connected { peer, .. } => inbox.input(Input::Connected(peer)).await,
-            Report::Disconnected { peer } => inbox.input(Input::Disconnected(peer)).await,
+            Report::Connected { peer, address, dialed } => {
+                let how = Reached { address, dialed, since: clock::now() };
+                reached.send_modify(|all| drop(Arc::make_mut(all).insert(peer.clone(), how)));
+                inbox.input(Input::Connected(peer)).await
+            }
+            Report::Disconnected { peer } => {
+                reached.send_modify(|all| drop(Arc::make_mut(all).remove(&peer)));
+                inbox.input(Input::Disconnected(peer)).await
+            }
             Report::Dialed { .. } => Ok(()),
             Report::DialFailed { peer, why, .. } => {
                 tracing::debug!(why, "dial failed");

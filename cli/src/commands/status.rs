@@ -24,6 +24,8 @@ struct Seen {
     api: Option<String>,
     peers: Option<u64>,
     #[serde(default)]
+    banned: u64,
+    #[serde(default)]
     communities: Vec<Place>,
     #[serde(default)]
     jobs: Vec<Job>,
@@ -83,6 +85,9 @@ fn shown(seen: &Seen, home: String, width: Option<u16>) -> String {
         pairs.push(("peer", seen.peer.clone().unwrap_or_default()));
         pairs.extend(seen.listen.iter().map(|address| ("listening", address.clone())));
         pairs.push(("connected", seen.peers.map_or_else(String::new, |peers| format!("{peers} peers"))));
+    }
+    if seen.banned > 0 {
+        pairs.push(("banned", format!("{} peers: hearth peer list", seen.banned)));
     }
     for job in &seen.jobs {
         if let Some(error) = &job.error {

@@ -1,14 +1,16 @@
-//! What a community's log shows that somebody may want to act on (membership 4.4), each in a sentence
-//! and with what to type.
+//! What a community's log shows that somebody may want to act on (membership 4.4), and which of its
+//! members are banned here; each in a sentence and with what to type.
 
 use hearth_protocol::{
     authority::{Cause, Finding, Role, findings},
-    engine::Standing,
+    engine::{BY_HAND, Conduct, Standing},
     id::{CommunityId, PersonId},
+    ledger::Ban,
 };
 use serde_json::{Value, json};
 
 use super::sight::short;
+use crate::{clock, network};
 
 /// All of a community's findings, for this person.
 pub(super) fn of(standing: &Standing, me: PersonId) -> Vec<Value> {
@@ -26,6 +28,27 @@ fn view(standing: &Standing, me: PersonId, finding: &Finding) -> Value {
         "what": what,
         "do": command,
     })
+}
+
+/// Members whose nodes were banned for what they sent: nobody else is told.
+pub(super) fn banned(standing: &Standing, conduct: &Conduct) -> Vec<Value> {
+    let view = |ban: &Ban| {
+        let person = standing.met_at(ban.peer.as_slice()).filter(|person| standing.state.role(*person) > Role::None)?;
+        let (peer, name) = (network::peer_text(ban.peer.as_slice()), standing.name_of(person));
+        let name = name.map_or_else(|| short(&person.to_string()), str::to_owned);
+        let why = ban.why.as_str();
+        let what =
+            format!("a node of {name} sent what no honest node sends ({why}) and is banned; it can be let in again");
+        Some(json!({
+            "community": standing.id().to_string(),
+            "community_name": standing.name(),
+            "kind": "banned_peer",
+            "person": person.to_string(),
+            "what": what,
+            "do": format!("hearth peer unban {peer}"),
+        }))
+    };
+    conduct.bans(clock::now()).filter(|ban| ban.why.as_str() != BY_HAND).filter_map(view).collect()
 }
 
 struct Said {

@@ -18,6 +18,7 @@ mod import;
 mod invites;
 mod items;
 mod join;
+mod known;
 mod limits;
 mod links;
 mod log;
@@ -265,7 +266,9 @@ fn router(app: App) -> Router {
         .route("/links", post(links::create))
         .route("/links/{link}/end", post(links::end))
         .route("/relay", post(relay::relay))
-        .route("/peers", get(peers::list).post(peers::add))
+        .route("/peers", get(known::list).post(peers::add))
+        .route("/peers/{peer}/ban", post(peers::ban))
+        .route("/peers/{peer}/unban", post(peers::unban))
         .route("/sync", post(peers::sync))
         .route("/words", get(words::show))
         .route("/words/written", post(words::written))

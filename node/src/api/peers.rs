@@ -1,15 +1,11 @@
-//! Other nodes: connecting, listing, and one round of comparing with everyone who can be reached.
+//! Other nodes: connecting, refusing, and one round of comparing with everyone who can be reached.
+//!
+//! Leaves to others: what is known of them (`known`).
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use axum::{Json, extract::State};
-use hearth_protocol::{
-    engine::{Answer, Command, Event, PeerName},
-    ledger::Ledger as _,
-};
+use hearth_protocol::engine::{Answer, Command, Event, PeerName};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,10 +13,8 @@ use super::{
     App,
     communities::Nothing,
     error::{Answered, ApiError},
-    invites::address_of,
-    other_answer,
-    sight::Sight,
-    take::{Id, Told},
+    known, other_answer,
+    take::{At, Id, Told},
     wait::{Heard, Waiting},
 };
 use crate::{
@@ -60,6 +54,10 @@ pub(super) async fn add(State(app): State<App>, Told(wanted): Told<ToDial>) -> A
             "that is this node's own address",
             "give the address of another node",
         ));
+    }
+    if app.handle.snapshot().conduct.ban(&peer, clock::now()).is_some() {
+        let hint = format!("take it back first: hearth peer unban {}", network::peer_text(&peer));
+        return Err(ApiError::conflict("banned", "that peer is banned", hint));
     }
     let mut waiting = Waiting::new(&app, DIAL_TIME);
     if !is_connected(&app, &peer) {
@@ -105,56 +103,36 @@ async fn connected(app: &App, peer: &PeerName, address: &str, waiting: &mut Wait
     Err(ApiError::late("unreachable", format!("nobody could be reached at {address}"), hint))
 }
 
-/// What is known of one peer.
-#[derive(Debug, Default)]
-struct Known {
-    addresses: BTreeSet<String>,
-    communities: BTreeSet<String>,
-    /// When the peer last signed where it is.
-    signed_ms: Option<u64>,
+/// Refuses a peer until that is taken back.
+pub(super) async fn ban(
+    State(app): State<App>,
+    At(peer): At<String>,
+    id: Id,
+    Told(Nothing {}): Told<Nothing>,
+) -> Answered<Json<Value>> {
+    let name = named(&peer)?;
+    app.command(Command::Ban(name.clone()), id.0).await?;
+    let snapshot = app.handle.snapshot();
+    let until = snapshot.conduct.ban(&name, clock::now()).map(|ban| ban.until.0);
+    Ok(Json(json!({ "peer": peer, "banned_until_ms": until })))
 }
 
-/// The nodes that are known: connected ones, and those of members.
-pub(super) async fn list(State(app): State<App>) -> Answered<Json<Value>> {
-    let own = app.me.peer.clone();
-    app.read(move |sight| {
-        let now = clock::now().0;
-        let connected: BTreeSet<&PeerName> = sight.snapshot.peers.iter().map(|(peer, _)| peer).collect();
-        let view = |(peer, known): (PeerName, Known)| {
-            let is_connected = connected.contains(&peer);
-            json!({
-                "peer": network::peer_text(&peer),
-                "connected": is_connected,
-                "addresses": known.addresses,
-                "communities": known.communities,
-                "last_seen_ms": if is_connected { Some(now) } else { known.signed_ms.filter(|at| *at <= now) },
-            })
-        };
-        let known = known(sight)?;
-        let peers: Vec<Value> = known.into_iter().filter(|(peer, _)| *peer != own).map(view).collect();
-        Ok(Json(json!({ "peers": peers })))
+/// Takes back a ban.
+pub(super) async fn unban(
+    State(app): State<App>,
+    At(peer): At<String>,
+    id: Id,
+    Told(Nothing {}): Told<Nothing>,
+) -> Answered<Json<Value>> {
+    app.command(Command::Unban(named(&peer)?), id.0).await?;
+    Ok(Json(json!({ "peer": peer })))
+}
+
+fn named(peer: &str) -> Answered<PeerName> {
+    network::peer_from_text(peer).ok_or_else(|| {
+        let error = "that is no peer: one looks like 12D3KooW...";
+        ApiError::typed("bad_peer", error, "`hearth peer list` shows those that are known")
     })
-    .await
-}
-
-fn known(sight: &Sight<'_>) -> Answered<BTreeMap<PeerName, Known>> {
-    let mut known: BTreeMap<PeerName, Known> = BTreeMap::new();
-    for (id, standing) in &sight.snapshot.communities {
-        for list in sight.store.addresses(*id)? {
-            let peer = known.entry(list.peer.as_slice().to_vec()).or_default();
-            peer.communities.insert(standing.name().to_owned());
-            peer.addresses.extend(
-                list.addresses.iter().filter_map(|address| address_of(list.peer.as_slice(), address.as_slice())),
-            );
-            peer.signed_ms = peer.signed_ms.max(Some(list.seq));
-        }
-    }
-    for (peer, proven) in &sight.snapshot.peers {
-        let peer = known.entry(peer.clone()).or_default();
-        peer.communities
-            .extend(proven.iter().filter_map(|community| sight.community_name(*community)).map(str::to_owned));
-    }
-    Ok(known)
 }
 
 /// Compares with everyone who can be reached.
@@ -174,7 +152,7 @@ async fn first_connection(app: &App) -> Answered<()> {
     let mut waiting = Waiting::new(app, FIRST_TIME);
     let own = app.me.peer.clone();
     let mut hoped_for: BTreeSet<PeerName> =
-        app.read(move |sight| Ok(known(sight)?.into_keys().filter(|peer| *peer != own).collect())).await?;
+        app.read(move |sight| Ok(known::of(sight)?.into_keys().filter(|peer| *peer != own).collect())).await?;
     while !hoped_for.is_empty() && app.handle.snapshot().peers.is_empty() {
         match waiting.next().await? {
             Heard::Event(Event::Unreachable(peer)) => drop(hoped_for.remove(&peer)),

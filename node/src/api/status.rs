@@ -5,7 +5,10 @@ use hearth_protocol::authority::Role;
 use serde_json::{Value, json};
 
 use super::{App, error::Answered, findings, sight::Sight};
-use crate::network::{self, NetworkHandle};
+use crate::{
+    clock,
+    network::{self, NetworkHandle},
+};
 
 /// Everything at a glance; with the node stopped too.
 pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
@@ -30,6 +33,7 @@ pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
         "listen": app.listening.get().cloned().unwrap_or_default(),
         "api": app.served.get().map(ToString::to_string),
         "peers": snapshot.peers.len(),
+        "banned": snapshot.conduct.bans(clock::now()).count(),
         "communities": kept.communities,
         "jobs": jobs,
         "store": { "bytes": kept.bytes, "items": kept.items },
@@ -56,6 +60,7 @@ fn kept(sight: &Sight<'_>) -> Answered<Kept> {
         kept.items += items;
         if standing.state.role(sight.me) > Role::None {
             kept.findings.extend(findings::of(standing, sight.me));
+            kept.findings.extend(findings::banned(standing, &sight.snapshot.conduct));
         }
         kept.communities.push(json!({
             "community": id.to_string(),

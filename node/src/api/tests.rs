@@ -4,6 +4,7 @@
 mod alone;
 mod devices;
 mod look;
+mod peers;
 mod together;
 
 use http::{Method, Request};

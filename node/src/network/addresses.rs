@@ -76,6 +76,15 @@ pub fn peer_text(peer: &[u8]) -> String {
     }
 }
 
+/// Reads a peer as [`peer_text`] writes it.
+pub fn peer_from_text(text: &str) -> Option<Vec<u8>> {
+    // The longest name that a peer can have, with room to spare.
+    if text.len() > limits::ADDRESS_BYTES {
+        return None;
+    }
+    text.trim().parse::<PeerId>().ok().map(|peer| peer.to_bytes())
+}
+
 /// Reads an address that a person typed or pasted. Returns the peer it names, if any, and the address
 /// in its usual form.
 pub fn parse_address(text: &str) -> Result<(Option<Vec<u8>>, String), AddressError> {

@@ -37,7 +37,9 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use crate::limits;
 
 pub use self::{
-    addresses::{AddressError, address_from_bytes, address_to_bytes, parse_address, peer_of, peer_text},
+    addresses::{
+        AddressError, address_from_bytes, address_to_bytes, parse_address, peer_from_text, peer_of, peer_text,
+    },
     counts::Dropped,
     signed::{AddressesRefusal, SignedAddresses, read_signed_addresses, sign_addresses},
     transport::EncryptionError,

@@ -343,6 +343,12 @@ impl Standing {
         self.log.heads().len()
     }
 
+    /// Who a peer has proven to be here, when it did so last.
+    #[must_use]
+    pub fn met_at(&self, peer: &[u8]) -> Option<PersonId> {
+        self.met.get(peer).map(|(person, _)| *person)
+    }
+
     /// The name that a person joined with.
     #[must_use]
     pub fn name_of(&self, person: PersonId) -> Option<&str> {

@@ -154,7 +154,7 @@ async fn a_text_at_the_limit_is_kept_however_its_json_is_written() {
 }
 
 /// Every path with a way to ask it.
-const ROUTES: [(&str, &str); 39] = [
+const ROUTES: [(&str, &str); 41] = [
     ("GET", "/identity?nonce=0000000000000000000000000000000000000000000000000000000000000000"),
     ("GET", "/status"),
     ("GET", "/items"),
@@ -187,6 +187,8 @@ const ROUTES: [(&str, &str); 39] = [
     ("POST", "/relay"),
     ("GET", "/peers"),
     ("POST", "/peers"),
+    ("POST", "/peers/abcdef/ban"),
+    ("POST", "/peers/abcdef/unban"),
     ("POST", "/sync"),
     ("GET", "/words"),
     ("POST", "/words/written"),
