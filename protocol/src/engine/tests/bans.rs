@@ -294,6 +294,24 @@ fn three_strikes_make_a_ban_that_ends_in_time_and_is_longer_each_time() {
 }
 
 #[test]
+fn what_still_comes_from_a_banned_peer_is_not_looked_at() {
+    let (mut world, garden) = garden();
+    let fresh = gossip(garden, CheckedGossip::Operation(operation(&world, garden, |_| {})));
+    for _ in 0..limits::STRIKES {
+        world.decide("alice", Input::Misbehaved { peer: bob(), name: "too_long" });
+    }
+    let judged = world.decide("alice", fresh);
+    assert!(matches!(judged[..], [Effect::Judge { token: 1, verdict: Verdict::Ignore }]), "{judged:?}");
+    let hello = Ok(Request::Hello(crate::bytes::Bytes([1; 32])));
+    assert!(world.decide("alice", Input::Asked { peer: bob(), token: 2, request: hello }).is_empty());
+    // The network may not have heard of the ban.
+    let connected = world.decide("alice", Input::Connected(bob()));
+    assert!(matches!(&connected[..], [Effect::Ban(peer)] if *peer == bob()), "{connected:?}");
+    assert!(world.node("alice").engine.connected_peers().is_empty());
+    assert!(world.decide("alice", Input::Misbehaved { peer: bob(), name: "too_long" }).is_empty());
+}
+
+#[test]
 fn a_banned_member_is_not_dialled_and_their_ban_can_be_taken_back() {
     // alice ── bob
     let (mut world, garden) = garden();
