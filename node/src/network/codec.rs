@@ -197,15 +197,4 @@ mod tests {
             assert!(wire.get_ref().is_empty());
         }
     }
-
-    #[tokio::test]
-    async fn a_request_that_is_refused_is_told_from_a_line_that_breaks() {
-        let mut frames = Frames::default();
-        for wrong in [&[0xff; 4][..], &[0; 4], &[0, 0], &[]] {
-            let request = frames.read_request(&PROTOCOL, &mut Cursor::new(wrong.to_vec())).await;
-            assert_eq!(request.expect("something was sent"), Vec::<u8>::new());
-        }
-        let request = frames.read_request(&PROTOCOL, &mut Cursor::new(vec![0, 0, 0, 1, 7])).await;
-        assert_eq!(request.expect("good"), [7]);
-    }
 }
