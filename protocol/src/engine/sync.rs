@@ -260,8 +260,10 @@ impl Engine {
             Request::Fetch(tag, SetName::Bundles, vec![bundle.0])
         } else if pull.is_fetching() {
             let (wanted, offered) = (pull.wanted.len().min(limits::FETCH), pull.offered.len().min(limits::FETCH));
-            pull.asked = pull.wanted.drain(..wanted).collect();
-            pull.asked_for = wanted;
+            // What was offered twice is asked for once.
+            let mut once = BTreeSet::new();
+            pull.asked = pull.wanted.drain(..wanted).filter(|id| once.insert(*id)).collect();
+            pull.asked_for = pull.asked.len();
             Request::Bring(tag, set, pull.asked.clone(), pull.offered.drain(..offered).collect())
         } else {
             let one = vec![(set, ours(set))];
