@@ -176,8 +176,10 @@ fn members_are_connected_while_a_stranger_holds_thousands_of_silent_sockets() {
     let listen = node.ready()["listen"].as_array().expect("it listens").clone();
     let tcp = listen.iter().filter_map(|text| text.as_str()).find(|text| text.contains("/tcp/")).expect("over TCP");
     let (peer, address) = network::parse_address(tcp).expect("an address");
-    let port = address.split('/').nth(4).and_then(|port| port.parse().ok()).expect("a port");
-    let to = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port).into();
+    let mut parts = address.split('/').skip(2).step_by(2);
+    let host: Ipv4Addr = parts.next().and_then(|host| host.parse().ok()).expect("a host");
+    let port = parts.next().and_then(|port| port.parse().ok()).expect("a port");
+    let to = SocketAddrV4::new(host, port).into();
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");

@@ -5,8 +5,9 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -111,7 +112,10 @@ impl Home {
     ///
     /// When the node ends before it is ready, or is not ready in time.
     pub fn start_as(&self, program: &Program) -> Node {
-        let fresh = || vec!["/ip4/127.0.0.1/tcp/0".to_owned(), "/ip4/127.0.0.1/udp/0/quic-v1".to_owned()];
+        let fresh = || {
+            let host = own_host();
+            vec![format!("/ip4/{host}/tcp/0"), format!("/ip4/{host}/udp/0/quic-v1")]
+        };
         let mut command = program.command(&self.beside);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--home").arg(&self.folder);
@@ -128,6 +132,18 @@ impl Home {
     fn next_start(&self) -> u32 {
         self.starts.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// A host on loopback for one home alone, where the system has that many: else what a stopped node listened on may be
+/// taken for a connection of somebody else's before it starts again.
+fn own_host() -> Ipv4Addr {
+    static HOSTS: AtomicU32 = AtomicU32::new(0);
+    if !cfg!(target_os = "linux") {
+        return Ipv4Addr::LOCALHOST;
+    }
+    // Those of one process begin at its number, and few processes run at once.
+    let number = (process::id() << 8).wrapping_add(HOSTS.fetch_add(1, Ordering::Relaxed));
+    Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + number % 0x00ef_0000)
 }
 
 /// A running `hearth run`.
@@ -272,7 +288,7 @@ mod tests {
         assert_eq!(first.ready()["peer"], "peer");
         wait::until("it has said all", wait::SOON, || {
             let said = first.said();
-            let picked = said.contains("--listen /ip4/127.0.0.1/tcp/0 --listen /ip4/127.0.0.1/udp/0/quic-v1");
+            let picked = said.contains("/tcp/0 --listen /ip4/127.") && said.contains("/udp/0/quic-v1");
             if picked { Ok(()) } else { Err(said) }
         });
         assert_eq!(first.stop().code(), Some(0));

@@ -19,9 +19,9 @@ use crate::{
     id::OpId,
     ledger::Ban,
     limits,
+    reconcile::{CELL_BYTES, ShortId, short},
     signed::Unsound,
     time::Millis,
-    reconcile::{CELL_BYTES, ShortId, short},
     wire::{Request, Response, SetName},
 };
 
