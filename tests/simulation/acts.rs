@@ -110,6 +110,31 @@ pub(crate) fn header(simulator: &Simulator, at: &str, id: ItemId) -> Option<Head
     Some(item?.trusted().expect("it was kept").header)
 }
 
+/// Whether one of two nodes has never had some of the chain between an item and the end that a ruling names, without
+/// which it cannot know that the item is on it: of two rulings made apart one ends a chain later, what lies between is
+/// shown by nobody, and so given to nobody.
+pub(crate) fn is_unproven(simulator: &Simulator, names: [&str; 2], community: CommunityId, id: ItemId) -> bool {
+    let Some(item) = names.into_iter().find_map(|name| header(simulator, name, id)) else { return false };
+    let lacks = |name: &str, end: ItemId| {
+        let mut at = end;
+        loop {
+            match header(simulator, name, at) {
+                None => return true,
+                Some(Header { seq, prev: Some(prev), .. }) if seq > item.seq => at = prev,
+                Some(_) => return false,
+            }
+        }
+    };
+    let standing = &simulator.engine(names[0]).communities()[&community];
+    standing.log.operations().any(|place| match &place.operation.body {
+        Act::Rule(rule) => {
+            let mut ends = rule.feeds.iter().filter(|end| (end.0, end.1) == (item.device, item.scope));
+            ends.any(|end| names.into_iter().any(|name| lacks(name, end.3)))
+        }
+        _ => false,
+    })
+}
+
 /// A person's role, as one node sees it.
 pub(crate) fn role(simulator: &Simulator, at: &str, community: CommunityId, who: &str) -> Role {
     role_of(simulator, at, community, simulator.person(who))

@@ -17,7 +17,7 @@ use hearth_protocol::{
 use hearth_tests::shared;
 
 use crate::{
-    acts::{header, log, role, state},
+    acts::{header, is_unproven, log, role, state},
     intruder::{Heard, Intruder},
     schedule::Schedule,
     seeds::play_on_two,
@@ -234,7 +234,8 @@ fn all_agree(schedule: &Schedule) {
         assert_eq!(state(simulator, name, garden), whole.1, "{name} sees another state");
         let shown = simulator.memory(name).readable(garden);
         let differ = shown.symmetric_difference(&readable).filter(|id| !is_in_vain(schedule, **id));
-        let differ: Vec<_> = differ.filter(|id| !is_unproven(schedule, ["alice", name], **id)).collect();
+        let proven = |id: &&ItemId| !is_unproven(simulator, ["alice", name], garden, **id);
+        let differ: Vec<_> = differ.filter(proven).collect();
         assert!(differ.is_empty(), "{name} and alice differ in {differ:?}");
         assert_eq!(writes_under(simulator, name), writes_under(simulator, "alice"), "{name} writes under another key");
     }
@@ -257,22 +258,6 @@ fn is_in_vain(schedule: &Schedule, id: ItemId) -> bool {
     let Some(header) = at.filter(|header| header.kind == Kind::TOMBSTONE) else { return false };
     let reads = |name: &str, target| schedule.simulator.memory(name).readable(schedule.garden).contains(&target);
     header.target.is_some_and(|target| !schedule.judges().iter().any(|name| reads(name, target)))
-}
-
-/// Whether it is eve's, and one of the two who do not both show it has never had the end of a chain that a ruling names:
-/// of two rulings made apart one ends a chain later, what lies between is shown by nobody, and so given to nobody.
-fn is_unproven(schedule: &Schedule, names: [&str; 2], id: ItemId) -> bool {
-    let item = names.into_iter().find_map(|name| header(&schedule.simulator, name, id));
-    let Some(item) = item.filter(|item| item.author == schedule.simulator.person("eve")) else { return false };
-    let lacks = |name: &str, end: ItemId| header(&schedule.simulator, name, end).is_none();
-    let standing = &schedule.simulator.engine("alice").communities()[&schedule.garden];
-    standing.log.operations().any(|place| match &place.operation.body {
-        Act::Rule(rule) => {
-            let mut ends = rule.feeds.iter().filter(|end| (end.0, end.1) == (item.device, item.scope));
-            ends.any(|end| names.into_iter().any(|name| lacks(name, end.3)))
-        }
-        _ => false,
-    })
 }
 
 /// The topic of the key that a node writes under in the garden.
