@@ -122,7 +122,13 @@ impl Engine {
         ledger: &L,
     ) -> Result<Written, L::Error> {
         let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
-        Ok(self.sign(now, community, draft, end).map(|(id, _, effects)| (id, effects)))
+        let changes = draft.target.filter(|_| draft.kind().need().is_none());
+        let changed = changes.map(|target| item(ledger, target)).transpose()?.flatten();
+        let draft = match changed.map_or(Ok(draft.clone()), |target| as_far_as(draft, target.header.reach)) {
+            Ok(draft) => draft,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        Ok(self.sign(now, community, &draft, end).map(|(id, _, effects)| (id, effects)))
     }
 
     /// Signs a draft as the item after `end`.
@@ -223,6 +229,15 @@ fn reach_of(draft: &Draft, standing: &Standing) -> u8 {
     }
     let default = standing.state.policy.get(&policy::DEFAULT_REACH).copied().unwrap_or(0);
     draft.reach.unwrap_or(u8::try_from(default).unwrap_or(0).min(crate::limits::HOPS))
+}
+
+/// A change reaches as far as what it changes, or less far where its author says so.
+fn as_far_as(draft: &Draft, reach: u8) -> Result<Draft, CommandRefusal> {
+    match draft.reach {
+        Some(asked) if asked > reach => Err(CommandRefusal::Field("a change reaches no further than what it changes")),
+        Some(_) => Ok(draft.clone()),
+        None => Ok(Draft { reach: Some(reach), ..draft.clone() }),
+    }
 }
 
 /// An edit that adds the tags which a known bookmark lacks; none when it lacks none.

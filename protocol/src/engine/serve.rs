@@ -5,10 +5,12 @@
 //! Always true: what one request costs is bounded by what it is answered with, but for a longer
 //! sketch, which is made once for each doubling.
 
-use super::{Decided, Effect, Engine, Event, PeerName, session::refused};
+use super::{Decided, Effect, Engine, Event, PeerName, session::refused, standing::floor};
 use crate::{
+    authority::Role,
     bytes::{Blob, Bytes},
-    id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId},
+    id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    item::Item,
     ledger::Ledger,
     limits,
     link::Carry,
@@ -26,11 +28,12 @@ impl Engine {
         &mut self,
         now: Millis,
         peer: &PeerName,
-        community: CommunityId,
+        (community, reader): (CommunityId, PersonId),
         request: Request,
         ledger: &L,
     ) -> Result<(Response, Vec<Effect>), L::Error> {
         let mut effects = Vec::new();
+        let role = self.standing(community).map(|standing| standing.state.role(reader)).unwrap_or_default();
         let response = match request {
             Request::Compare(_, sets, from, cells) => {
                 effects = self.compared_by(now, peer, community, &sets);
@@ -38,15 +41,17 @@ impl Engine {
             }
             Request::Bring(_, set, wanted, offered) => {
                 effects = self.take_offer(peer, community, set, &offered, ledger)?;
-                self.answer_bring(community, set, &wanted, ledger)?
+                self.answer_bring((community, role), set, &wanted, ledger)?
             }
             Request::Periods(_, set) => {
                 effects = self.compare_in_turn(peer, community);
                 self.answer_periods(community, set)
             }
             Request::List(_, set, period, after) => answer_list(community, set, period, after, ledger)?,
-            Request::Take(_, set, period, after) => self.answer_take(community, set, period, after, ledger)?,
-            Request::Fetch(_, set, ids) => self.answer_fetch(community, set, &ids, ledger)?,
+            Request::Take(_, set, period, after) => {
+                self.answer_take((community, role), (set, period), after, ledger)?
+            }
+            Request::Fetch(_, set, ids) => self.answer_fetch((community, role), set, &ids, ledger)?,
             Request::Ids(_, set, fingerprint, after) => self.answer_ids(community, set, fingerprint, after, ledger)?,
             _ => refused("unknown"),
         };
@@ -85,7 +90,7 @@ impl Engine {
     /// Sends what is wanted of a set, as far as it is here and fits.
     fn answer_bring<L: Ledger>(
         &self,
-        community: CommunityId,
+        (community, role): (CommunityId, Role),
         set: SetName,
         wanted: &[ShortId],
         ledger: &L,
@@ -94,7 +99,7 @@ impl Engine {
         for id in wanted {
             ids.extend(find(community, set, *id, ledger)?);
         }
-        self.answer_fetch(community, set, &ids, ledger)
+        self.answer_fetch((community, role), set, &ids, ledger)
     }
 
     /// What a peer has and we have not is fetched from it.
@@ -126,9 +131,8 @@ impl Engine {
     /// Sends all that is in a period, as far as it fits: a log from its beginning, the newest items first.
     fn answer_take<L: Ledger>(
         &self,
-        community: CommunityId,
-        set: SetName,
-        period: u64,
+        (community, role): (CommunityId, Role),
+        (set, period): (SetName, u64),
         after: Option<Place>,
         ledger: &L,
     ) -> Result<Response, L::Error> {
@@ -136,7 +140,7 @@ impl Engine {
         let mut sending = Sending::default();
         let mut next = None;
         for (position, id) in &places {
-            if let Some(bytes) = self.thing(community, set, id, ledger)?
+            if let Some(bytes) = self.thing((community, role), set, id, ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -168,14 +172,14 @@ impl Engine {
     /// Sends what is asked for and here, as far as it fits.
     fn answer_fetch<L: Ledger>(
         &self,
-        community: CommunityId,
+        (community, role): (CommunityId, Role),
         set: SetName,
         ids: &[AnyId],
         ledger: &L,
     ) -> Result<Response, L::Error> {
         let mut sending = Sending::default();
         for id in ids {
-            if let Some(bytes) = self.thing(community, set, id, ledger)?
+            if let Some(bytes) = self.thing((community, role), set, id, ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -184,10 +188,10 @@ impl Engine {
         Ok(Response::Fetch(set, sending.things))
     }
 
-    /// What is named so, as it travels.
+    /// What is named so, as it travels; nothing of a scope that the reader's role is not in (E1).
     fn thing<L: Ledger>(
         &self,
-        community: CommunityId,
+        (community, role): (CommunityId, Role),
         set: SetName,
         id: &AnyId,
         ledger: &L,
@@ -197,7 +201,11 @@ impl Engine {
                 self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes())
             }
             SetName::Items if ledger.holds(community, set, *id)? => {
-                self.plain_carry(ItemId(*id), ledger)?.map(|carry| carry.to_bytes())
+                let item = super::author::item(ledger, ItemId(*id))?;
+                match item.filter(|item| role >= floor(item.header.scope)) {
+                    Some(item) => Some(carried(item, ledger)?.to_bytes()),
+                    None => None,
+                }
             }
             SetName::Envelopes if ledger.holds(community, set, *id)? => {
                 self.relayed_carry(EnvelopeId(*id), ledger)?.map(|carry| carry.to_bytes())
@@ -209,10 +217,14 @@ impl Engine {
     }
 
     pub(super) fn plain_carry<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Option<Carry>, L::Error> {
-        let Some(item) = super::author::item(ledger, id)? else { return Ok(None) };
-        let body = ledger.body(item.header.body_hash)?;
-        Ok(Some(Carry::plain(item.signed, body)))
+        super::author::item(ledger, id)?.map(|item| carried(item, ledger)).transpose()
     }
+}
+
+/// An item with its body, where that is here.
+fn carried<L: Ledger>(item: Item, ledger: &L) -> Result<Carry, L::Error> {
+    let body = ledger.body(item.header.body_hash)?;
+    Ok(Carry::plain(item.signed, body))
 }
 
 /// Whether a set is gone through from its beginning: a log, whose operations rest on earlier ones. Of

@@ -332,8 +332,9 @@ impl Engine {
                 | Request::List(tag, ..)
                 | Request::Take(tag, ..)),
             ) => match self.served(peer, &tag) {
-                Some((community, _)) => {
-                    let (response, acted) = self.serve(now, peer, community, request, ledger)?;
+                Some((community, proven)) => {
+                    let reader = (community, proven.person);
+                    let (response, acted) = self.serve(now, peer, reader, request, ledger)?;
                     effects.extend(acted);
                     response
                 }

@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::{
-    authority::Role,
+    authority::{Role, policy},
     bytes::List,
     encoding::V1,
     engine::{Answer, Command, CommandRefusal, Event, ROUND_MS},
@@ -10,6 +10,7 @@ use crate::{
     invite::InviteKey,
     item::{Body, Draft, Kind, Post},
     ledger::Ledger as _,
+    limits,
     link::{Carry, Direction, Envelope, KindSet, LinkTerms, Outcome, RelayRefusal},
     signed::Signed,
     text::Text,
@@ -187,6 +188,13 @@ fn two_members_find_each_other_without_the_inviter_after_all_have_stopped() {
     assert!(world.node("bob").memory.readable(garden).contains(&text));
 }
 
+/// The body of a post, as an edit carries it.
+fn written(text: &str) -> crate::bytes::Blob<{ limits::BODY_BYTES }> {
+    let text = Text::written(text).unwrap();
+    let post = Post { version: V1, title: None, text, attachments: List::none() };
+    crate::bytes::Blob::new(Body::Post(post).to_bytes()).unwrap()
+}
+
 #[test]
 fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
     let mut world = World::of(&["alice", "bob"]);
@@ -195,16 +203,7 @@ fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
     join(&mut world, "bob", &key).unwrap();
     world.stop("bob");
     let text = post(&mut world, "alice", garden, "first", &[], 0);
-    let body = crate::bytes::Blob::new(
-        Body::Post(Post {
-            version: V1,
-            title: None,
-            text: Text::written("second").unwrap(),
-            attachments: List::none(),
-        })
-        .to_bytes(),
-    )
-    .unwrap();
+    let body = written("second");
     let mut edit = Draft::new(Body::Edit(crate::item::Edit { version: V1, body }));
     edit.target = Some(text);
     world.command("alice", Command::Write { communities: vec![], draft: edit.clone() }).unwrap();
@@ -218,6 +217,24 @@ fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
     assert_eq!(world.node("bob").memory.edits(text).unwrap().len(), 1);
     world.command("alice", Command::Write { communities: vec![], draft: tombstone }).unwrap();
     assert!(world.node("bob").memory.is_retracted(text, world.person("alice")).unwrap());
+}
+
+#[test]
+fn an_edit_reaches_as_far_as_what_it_changes_whatever_the_default_is_by_then() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = found(&mut world, "alice", "garden");
+    let key = invite(&mut world, "alice", garden, 1);
+    join(&mut world, "bob", &key).unwrap();
+    let text = post(&mut world, "alice", garden, "first", &[], 0);
+    let further = Command::SetPolicy { community: garden, key: policy::DEFAULT_REACH, value: 2 };
+    world.command("alice", further).unwrap();
+    let mut edit = Draft::new(Body::Edit(crate::item::Edit { version: V1, body: written("second") }));
+    edit.target = Some(text);
+    world.command("alice", Command::Write { communities: vec![], draft: edit.clone() }).unwrap();
+    assert_eq!(world.node("bob").memory.edits(text).unwrap().len(), 1);
+    edit.reach = Some(1);
+    let refused = world.command("alice", Command::Write { communities: vec![], draft: edit });
+    assert!(matches!(refused, Err(CommandRefusal::Field(_))), "{refused:?}");
 }
 
 struct Border {

@@ -1,0 +1,173 @@
+//! How fast a newcomer takes what a community has, beside what the machine could do at best.
+//!
+//! `cargo bench -p hearth-tests --bench newcomer`: one node has imported bookmarks, another joins over loopback. Beside
+//! it the same number of things of the same length, signed, goes over one TCP connection, is checked on all cores and
+//! put into sled, which is synced: what any such program would have to do. `HEARTH_LONG=1` takes 100,000 of them.
+//! Leaves to others: whether what arrives is right (`scenarios`).
+//! Always true: a run ends when everything is kept and counted by the newcomer's own node.
+
+use std::{
+    env, fs,
+    io::{self, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use hearth_tests::{api::Client, process::Node, wait, world::World};
+
+/// Longer than any run takes.
+const LONG: Duration = Duration::from_secs(600);
+/// A bookmark as it travels, roughly: header, signatures and body.
+const BYTES: usize = 450;
+/// Things that are checked and kept at once.
+const PAGE: usize = 500;
+
+fn main() {
+    let count = if env::var_os("HEARTH_LONG").is_some() { 100_000 } else { 10_000 };
+    let ideal = ideal(count);
+    let (took, most_kib) = newcomer(count);
+    let rate = |took: Duration| count as f64 / took.as_secs_f64();
+    let line = format!(
+        "newcomer: {count} items in {:.1} s: {:.0} a second, {:.0} MiB of memory at most; the same checked and kept at best: \
+         {:.0} a second; {:.2} of it\n",
+        took.as_secs_f64(),
+        rate(took),
+        most_kib as f64 / 1024.0,
+        rate(ideal),
+        rate(took) / rate(ideal),
+    );
+    io::stdout().write_all(line.as_bytes()).expect("somebody reads the figures");
+}
+
+/// From the start of `hearth join` until the newcomer's node counts everything; and the most memory it had.
+fn newcomer(count: usize) -> (Duration, u64) {
+    let world = World::new("newcomer");
+    let alice = world.person("alice");
+    let garden = alice.hearth(&["community", "create", "garden", "--domain", "reading"]).text("community");
+    let file = world.folder().join("bookmarks.html");
+    fs::write(&file, bookmarks(count)).expect("the test's own folder");
+    let _ = alice.hearth(&["import", &file.to_string_lossy(), "--to", &garden]).one();
+    let node = alice.start();
+    let all = items(&Client::of(&node));
+    assert!(all >= count as u64, "{all} of {count} were imported");
+    let key = alice.hearth(&["invite", "create", "garden", "--uses", "1"]).text("key");
+    let bob = world.person("bob");
+    let node = bob.start();
+    let client = Client::of(&node);
+    let before = items(&client);
+    let start = Instant::now();
+    let most = thread::scope(|scope| {
+        scope.spawn(|| bob.hearth(&["join", &key, "--wait", "10m"]));
+        let mut most = 0;
+        wait::until("the newcomer has everything", LONG, || {
+            most = most.max(resident(&node));
+            let here = items(&client) - before;
+            if here >= count as u64 { Ok(()) } else { Err(format!("{here} of {count}")) }
+        });
+        most
+    });
+    (start.elapsed(), most)
+}
+
+/// How many items a node keeps.
+fn items(client: &Client) -> u64 {
+    let status = client.ask("/status").expect("the node runs").body;
+    status["store"]["items"].as_u64().unwrap_or_else(|| panic!("no count in {status}"))
+}
+
+/// Resident memory in KiB; 0 where the system does not tell.
+fn resident(node: &Node) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", node.id())).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+}
+
+/// A file as browsers export it.
+fn bookmarks(count: usize) -> String {
+    let mut file =
+        "<!DOCTYPE NETSCAPE-Bookmark-file-1>\n<TITLE>Bookmarks</TITLE>\n<H1>Bookmarks</H1>\n<DL><p>\n".to_owned();
+    for number in 0..count {
+        file += &format!(
+            "<DT><A HREF=\"https://example.org/{number}/of-many\" ADD_DATE=\"{}\">Something worth reading, number {number}</A>\n",
+            1_700_000_000 + number
+        );
+    }
+    file + "</DL><p>\n"
+}
+
+/// Over one connection, checked on all cores, kept and synced.
+fn ideal(count: usize) -> Duration {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let (public, things) = (key.verifying_key(), things(&key, count));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let address = listener.local_addr().expect("it listens");
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = sled::Config::new().path(folder.path()).flush_every_ms(None).open().expect("a store");
+    let start = Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut stream = TcpStream::connect(address).expect("loopback");
+            stream.write_all(&things).expect("it is read");
+        });
+        let (read, pages) = mpsc::sync_channel::<Vec<u8>>(8);
+        let (checked, kept) = mpsc::sync_channel::<sled::Batch>(8);
+        scope.spawn(move || {
+            let mut stream = BufReader::new(listener.accept().expect("loopback").0);
+            let mut left = count;
+            while left > 0 {
+                let mut page = vec![0; PAGE.min(left) * BYTES];
+                stream.read_exact(&mut page).expect("all of it comes");
+                left -= PAGE.min(left);
+                read.send(page).expect("it is checked");
+            }
+        });
+        let pages = &*Box::leak(Box::new(Mutex::new(pages)));
+        for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
+            let checked = checked.clone();
+            scope.spawn(move || {
+                loop {
+                    let page = pages.lock().expect("nobody panics").recv();
+                    let Ok(page) = page else { return };
+                    checked.send(check(&public, &page)).expect("it is kept");
+                }
+            });
+        }
+        drop(checked);
+        let files = fs::File::open(folder.path().join("db")).expect("sled's own file");
+        for batch in kept {
+            store.apply_batch(batch).expect("kept");
+            store.flush().expect("flushed");
+            files.sync_data().expect("synced");
+        }
+    });
+    let took = start.elapsed();
+    assert_eq!(store.len(), count);
+    took
+}
+
+/// Signed things, one after the other.
+fn things(key: &SigningKey, count: usize) -> Vec<u8> {
+    let mut all = Vec::with_capacity(count * BYTES);
+    for number in 0..count {
+        let mut thing = vec![0; BYTES - Signature::BYTE_SIZE];
+        thing[..8].copy_from_slice(&number.to_le_bytes());
+        let signature = key.sign(blake3::hash(&thing).as_bytes());
+        all.extend(signature.to_bytes());
+        all.extend(thing);
+    }
+    all
+}
+
+fn check(public: &VerifyingKey, page: &[u8]) -> sled::Batch {
+    let mut batch = sled::Batch::default();
+    for thing in page.chunks_exact(BYTES) {
+        let (signature, said) = thing.split_first_chunk().expect("long enough");
+        let hash = blake3::hash(said);
+        public.verify_strict(hash.as_bytes(), &Signature::from_bytes(signature)).expect("it holds");
+        batch.insert(hash.as_bytes().as_slice(), thing);
+    }
+    batch
+}
