@@ -12,8 +12,9 @@ use std::{
 };
 
 use hearth_protocol::{
-    engine::{Answer, Effect, Engine, Event, Identity, Input, Ticket, Verdict},
+    engine::{Answer, Effect, Engine, Event, Identity, Input, PeerName, Ticket, Verdict},
     time::Millis,
+    wire::Request,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -173,6 +174,8 @@ impl Driver {
                     }
                     later.effects.push(Effect::Answer(ticket, answer));
                 }
+                // While the last page is kept the next one is on its way; a question tells nothing.
+                Effect::Ask { peer, id, request } if request.compares() => self.ask(peer, id, &request),
                 effect => later.effects.push(effect),
             }
         }
@@ -228,12 +231,7 @@ impl Driver {
             match effect {
                 Effect::Tell(event) => self.tell(event),
                 Effect::Answer(ticket, answer) => self.reply(ticket, answer.map_err(Failure::from)),
-                Effect::Ask { peer, id, request } => {
-                    let order = Order::Request { peer: peer.clone(), id, frame: request.to_bytes() };
-                    if !self.try_order(order) {
-                        self.state.own.push_back(Input::Unanswered { peer, id });
-                    }
-                }
+                Effect::Ask { peer, id, request } => self.ask(peer, id, &request),
                 Effect::Respond { token, response } => self.order(Order::Respond { token, frame: response.to_bytes() }),
                 Effect::Publish { topic, data } => self.order(Order::Publish { topic, data }),
                 Effect::Subscribe(topic) => self.order(Order::Subscribe { topic }),
@@ -273,6 +271,13 @@ impl Driver {
     fn reply(&mut self, ticket: Ticket, answer: Result<Answer, Failure>) {
         if let Some(waiting) = self.state.waiting.remove(&ticket) {
             let _ = waiting.reply.send(answer);
+        }
+    }
+
+    fn ask(&mut self, peer: PeerName, id: u64, request: &Request) {
+        let order = Order::Request { peer: peer.clone(), id, frame: request.to_bytes() };
+        if !self.try_order(order) {
+            self.state.own.push_back(Input::Unanswered { peer, id });
         }
     }
 

@@ -259,6 +259,13 @@ frames!(Response {
 });
 
 impl Request {
+    /// Whether it finds out what differs, or fetches it.
+    #[must_use]
+    pub fn compares(&self) -> bool {
+        use Request::{Bring, Compare, Fetch, Ids, List, Periods, Take};
+        matches!(self, Ids(..) | Fetch(..) | Compare(..) | Bring(..) | Periods(..) | List(..) | Take(..))
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

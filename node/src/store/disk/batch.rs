@@ -21,6 +21,8 @@ pub const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     changes: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Of all keys and values.
+    bytes: usize,
 }
 
 impl Batch {
@@ -32,12 +34,21 @@ impl Batch {
 
     /// Decides that `key` has `value`.
     pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        self.changes.insert(key.into(), Some(value.into()));
+        self.change(key.into(), Some(value.into()));
     }
 
     /// Decides that `key` is gone.
     pub fn delete(&mut self, key: impl Into<Vec<u8>>) {
-        self.changes.insert(key.into(), None);
+        self.change(key.into(), None);
+    }
+
+    fn change(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let (key_bytes, length) = (key.len(), value.as_ref().map_or(0, Vec::len));
+        self.bytes += length;
+        match self.changes.insert(key, value) {
+            Some(before) => self.bytes -= before.map_or(0, |value| value.len()),
+            None => self.bytes += key_bytes,
+        }
     }
 
     /// The number of keys that are changed.
@@ -55,7 +66,7 @@ impl Batch {
     /// The bytes of all keys and values, which [`MAX_BATCH_BYTES`] bounds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum()
+        self.bytes
     }
 
     /// What this batch decides about `key`: nothing (`None`), that it is gone (`Some(None)`), or its value.
@@ -78,5 +89,25 @@ impl Batch {
     #[must_use]
     pub fn only_deletes(&self) -> bool {
         self.changes.values().all(Option::is_none)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn its_bytes_are_those_of_the_last_changes() {
+        let mut batch = Batch::new();
+        for (key, value) in [("a", Some("12345")), ("bb", None), ("a", Some("1")), ("bb", Some("22")), ("a", None)] {
+            match value {
+                Some(value) => batch.put(key, value),
+                None => batch.delete(key),
+            }
+            let summed: usize =
+                batch.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len)).sum();
+            assert_eq!(batch.bytes(), summed);
+        }
+        assert_eq!((batch.bytes(), batch.len()), (1 + 2 + 2, 2));
     }
 }
