@@ -106,13 +106,14 @@ fn ideal(count: usize) -> Duration {
     let address = listener.local_addr().expect("it listens");
     let folder = tempfile::tempdir().expect("a folder");
     let store = sled::Config::new().path(folder.path()).flush_every_ms(None).open().expect("a store");
+    let (read, pages) = mpsc::sync_channel::<Vec<u8>>(8);
+    let pages = Mutex::new(pages);
     let start = Instant::now();
     thread::scope(|scope| {
         scope.spawn(move || {
             let mut stream = TcpStream::connect(address).expect("loopback");
             stream.write_all(&things).expect("it is read");
         });
-        let (read, pages) = mpsc::sync_channel::<Vec<u8>>(8);
         let (checked, kept) = mpsc::sync_channel::<sled::Batch>(8);
         scope.spawn(move || {
             let mut stream = BufReader::new(listener.accept().expect("loopback").0);
@@ -124,7 +125,7 @@ fn ideal(count: usize) -> Duration {
                 read.send(page).expect("it is checked");
             }
         });
-        let pages = &*Box::leak(Box::new(Mutex::new(pages)));
+        let pages = &pages;
         for _ in 0..thread::available_parallelism().map_or(1, Into::into) {
             let checked = checked.clone();
             scope.spawn(move || {

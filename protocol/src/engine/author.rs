@@ -1,5 +1,7 @@
 //! What this node's person writes: from a draft to a signed item in one or more communities.
 
+use std::borrow::Cow;
+
 use super::{Answer, CommandRefusal, Done, Effect, Engine, Event, Keep, Standing};
 use crate::{
     authority::{Role, WriteRefusal, Writing, policy},
@@ -124,9 +126,10 @@ impl Engine {
         let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
         let changes = draft.target.filter(|_| draft.kind().need().is_none());
         let changed = changes.map(|target| item(ledger, target)).transpose()?.flatten();
-        let draft = match changed.map_or(Ok(draft.clone()), |target| as_far_as(draft, target.header.reach)) {
-            Ok(draft) => draft,
-            Err(refusal) => return Ok(Err(refusal)),
+        let draft = match changed.map(|target| as_far_as(draft, target.header.reach)) {
+            None => Cow::Borrowed(draft),
+            Some(Ok(change)) => Cow::Owned(change),
+            Some(Err(refusal)) => return Ok(Err(refusal)),
         };
         Ok(self.sign(now, community, &draft, end).map(|(id, _, effects)| (id, effects)))
     }

@@ -4,7 +4,11 @@
 //! Always true: nothing is sealed under an epoch that does not know of everybody who is out (P16);
 //! keys are given to devices of people who are in now (E5).
 
-use super::{CommandRefusal, Effect, Engine, Event, Keep, PeerName, session::Question, standing::floor};
+use super::{
+    CommandRefusal, Effect, Engine, Event, Keep, PeerName,
+    session::{Peer, Question},
+    standing::floor,
+};
 use crate::{
     authority::{Body, Epoch, Role},
     bytes::{Bytes, List},
@@ -107,9 +111,14 @@ impl Engine {
 
     /// Asks some of those who have proven themselves for the keys that are missing (E5).
     pub(super) fn ask_for_keys(&mut self, community: CommunityId) -> Vec<Effect> {
-        let peers: Vec<PeerName> =
-            self.peers.iter().filter(|(_, p)| p.tag_for(community).is_some()).map(|(name, _)| name.clone()).collect();
-        peers.iter().take(KEY_PEERS).flat_map(|peer| self.ask_peer_for_keys(peer, community)).collect()
+        let proven = self.some_peers(|_, state| state.tag_for(community).is_some());
+        proven.iter().flat_map(|peer| self.ask_peer_for_keys(peer, community)).collect()
+    }
+
+    /// Some of the connected peers of which this holds.
+    fn some_peers(&self, holds: impl Fn(&PeerName, &Peer) -> bool) -> Vec<PeerName> {
+        let peers = self.peers.iter().filter(|(name, state)| holds(name, state));
+        peers.map(|(name, _)| name.clone()).take(KEY_PEERS).collect()
     }
 
     /// Asks one of them.
@@ -185,12 +194,11 @@ impl Engine {
     /// may know us by this.
     fn use_new_key(&mut self, now: Millis, community: CommunityId) -> Vec<Effect> {
         let Some(standing) = self.standing(community) else { return Vec::new() };
-        let is_proven = |peer: &PeerName| self.peers.get(peer).is_some_and(|state| state.tag_for(community).is_some());
-        let of_members = |peer: &&PeerName| is_proven(peer) || standing.book.contains_key(*peer);
-        let (proven, others): (Vec<PeerName>, Vec<PeerName>) =
-            self.peers.keys().filter(of_members).cloned().partition(is_proven);
-        let mut effects: Vec<Effect> = others.iter().take(KEY_PEERS).filter_map(|peer| self.hello(peer)).collect();
-        for peer in proven.into_iter().take(KEY_PEERS) {
+        let proven = self.some_peers(|_, state| state.tag_for(community).is_some());
+        let others =
+            self.some_peers(|name, state| state.tag_for(community).is_none() && standing.book.contains_key(name));
+        let mut effects: Vec<Effect> = others.iter().filter_map(|peer| self.hello(peer)).collect();
+        for peer in proven {
             effects.extend(self.compare(&peer, community));
             self.compare_later(now, &peer, community);
         }

@@ -327,18 +327,14 @@ impl Engine {
 
     /// The same of those who have proven themselves before the log came that knows them.
     pub(super) fn note_all_met(&mut self, community: CommunityId) -> Vec<Effect> {
-        let proven = self.peers.iter().filter_map(|(peer, state)| {
-            let (person, device) = state.asking.as_ref()?.proven.get(&community)?;
-            Some((peer.clone(), *person, *device))
+        let current = self.peers.iter().filter_map(|(peer, state)| {
+            let (person, device) = *state.asking.as_ref()?.proven.get(&community)?;
+            self.is_current(peer, community, person, device).then(|| (peer.clone(), person, device))
         });
-        let proven: Vec<_> = proven.collect();
-        let current =
-            proven.into_iter().filter(|(peer, person, device)| self.is_current(peer, community, *person, *device));
         let current: Vec<_> = current.collect();
-        current
-            .into_iter()
-            .filter_map(|(peer, person, device)| self.note_met(&peer, community, person, device))
-            .collect()
+        let note =
+            |(peer, person, device): (PeerName, PersonId, PublicKey)| self.note_met(&peer, community, person, device);
+        current.into_iter().filter_map(note).collect()
     }
 }
 

@@ -39,8 +39,8 @@ pub(super) struct Peer {
     pub(super) hellos: usize,
     /// What our own hello came to.
     pub(super) asking: Option<Asking>,
-    /// Communities that it has shown to share during our hello. Where the hello has not asked for one
-    /// of them, another follows.
+    /// Communities that it has shown to share before our hello found them. Where the hello that ends next
+    /// does not find them either, another follows.
     pub(super) shown: BTreeSet<CommunityId>,
     /// What the peer's hello came to.
     pub(super) answering: Option<Answering>,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::{
     devices::tablet,
-    story::{draft, found, invite, join, post},
+    story::{self, draft, post},
     world::World,
 };
 use crate::{
@@ -34,9 +34,7 @@ use crate::{
 /// A garden of alice and bob, who are connected.
 fn garden() -> (World, CommunityId) {
     let mut world = World::of(&["alice", "bob"]);
-    let garden = found(&mut world, "alice", "garden");
-    let key = invite(&mut world, "alice", garden, 1);
-    join(&mut world, "bob", &key).unwrap();
+    let garden = story::garden(&mut world, &["bob"]);
     post(&mut world, "bob", garden, "hello", &[], 0);
     world.round();
     (world, garden)

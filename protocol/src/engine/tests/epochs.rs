@@ -1,7 +1,7 @@
 //! Keys over time: removal, absence, partition.
 
 use super::{
-    story::{found, invite, join, post, role},
+    story::{self, invite, join, post, role},
     world::World,
 };
 use crate::{
@@ -13,13 +13,9 @@ use crate::{
     time::DAY_MS,
 };
 
-/// A garden of alice, its steward, and these.
+/// A garden of alice, its steward, and these, a round later.
 fn garden(world: &mut World, members: &[&str]) -> CommunityId {
-    let garden = found(world, "alice", "garden");
-    for member in members {
-        let key = invite(world, "alice", garden, 1);
-        join(world, member, &key).unwrap();
-    }
+    let garden = story::garden(world, members);
     world.round();
     garden
 }

@@ -39,6 +39,16 @@ pub(super) fn join(world: &mut World, who: &str, key: &str) -> Result<Answer, Co
     world.command(who, Command::Join(Box::new(parsed), key.to_owned()))
 }
 
+/// A garden of alice, its steward, and these.
+pub(super) fn garden(world: &mut World, members: &[&str]) -> CommunityId {
+    let garden = found(world, "alice", "garden");
+    for member in members {
+        let key = invite(world, "alice", garden, 1);
+        join(world, member, &key).unwrap();
+    }
+    garden
+}
+
 pub(super) fn draft(text: &str, tags: &[&str], reach: u8) -> Draft {
     let tags: Vec<String> = tags.iter().map(|t| (*t).to_owned()).collect();
     let post = Post { version: V1, title: None, text: Text::written(text).unwrap(), attachments: List::none() };
@@ -222,9 +232,7 @@ fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
 #[test]
 fn an_edit_reaches_as_far_as_what_it_changes_whatever_the_default_is_by_then() {
     let mut world = World::of(&["alice", "bob"]);
-    let garden = found(&mut world, "alice", "garden");
-    let key = invite(&mut world, "alice", garden, 1);
-    join(&mut world, "bob", &key).unwrap();
+    let garden = garden(&mut world, &["bob"]);
     let text = post(&mut world, "alice", garden, "first", &[], 0);
     let further = Command::SetPolicy { community: garden, key: policy::DEFAULT_REACH, value: 2 };
     world.command("alice", further).unwrap();

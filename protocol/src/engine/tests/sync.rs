@@ -1,7 +1,7 @@
 //! Catching up at the cost of what differs.
 
 use super::{
-    story::{draft, found, invite, join, post},
+    story::{self, draft, invite, join, post},
     world::World,
 };
 use crate::{
@@ -17,9 +17,7 @@ use crate::{
 
 /// A garden of two that has so many posts, which both have.
 fn garden(world: &mut World, posts: usize) -> CommunityId {
-    let garden = found(world, "alice", "garden");
-    let key = invite(world, "alice", garden, 1);
-    join(world, "bob", &key).unwrap();
+    let garden = story::garden(world, &["bob"]);
     write(world, "alice", garden, posts);
     world.round();
     assert_eq!(items(world, "bob", garden), items(world, "alice", garden));
