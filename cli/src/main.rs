@@ -5,6 +5,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+/// The store takes and frees small pieces of memory all the time, on other threads than freed and took them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     keep_files_private();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hearth_protocol::{
     bytes::{Blob, List},
     encoding::Malformed,
-    engine::{Input, check_gossip, check_response},
+    engine::{Fetched, Input, Unchecked, check_gossip, read_response},
     epoch::EpochKey,
     id::CommunityId,
     ledger::AddressList,
@@ -20,6 +20,9 @@ use crate::{
     handle::{Ended, Inbox, Reached, Reaches, Snapshot},
     network::{self, NetworkHandle, Order, Report, Verdict},
 };
+
+/// Fewer things are not worth another thread: some milliseconds of checks.
+const FEWEST_CHECKED_APART: usize = 64;
 
 /// Turns reports into inputs until the network or the driver ends.
 pub(crate) async fn translate(
@@ -116,20 +119,43 @@ async fn requested(peer: Vec<u8>, token: u64, frame: &[u8], inbox: &Inbox) -> Re
 }
 
 async fn answered(peer: Vec<u8>, id: u64, frame: Vec<u8>, inbox: &Inbox) -> Result<(), Ended> {
-    let checked = off_thread(move || check_response(&frame)).await.unwrap_or(Err(Malformed::WrongShape));
-    match checked {
+    let read = off_thread(move || read_response(&frame)).await.unwrap_or(Err(Malformed::WrongShape));
+    match read {
         Ok((Response::Addresses(lists), _)) => {
             let lists = lists.iter().filter_map(|list| read_list(list.as_slice())).collect();
             inbox.input(Input::AddressesAnswered { peer, id, lists }).await
         }
         Ok((response, things)) => {
-            for thing in things {
+            if let Response::Take(_, _, Some(next)) = response {
+                inbox.input(Input::Outlined { peer: peer.clone(), id, next }).await?;
+            }
+            for thing in check(things).await {
                 inbox.input(Input::Arrived { peer: peer.clone(), id, thing: Box::new(thing) }).await?;
             }
             inbox.input(Input::Answered { peer, id, response: Ok(response) }).await
         }
         Err(why) => inbox.input(Input::Answered { peer, id, response: Err(why) }).await,
     }
+}
+
+/// Checks things on all processors, in their order. Those on whom a check panicked are not there.
+async fn check(mut things: Unchecked) -> Vec<Fetched> {
+    let processors = std::thread::available_parallelism().map_or(1, Into::into);
+    let share = things.count().div_ceil(processors).max(FEWEST_CHECKED_APART);
+    let mut checks = Vec::new();
+    while things.count() > 0 {
+        let rest = things.split_off(share);
+        checks.push(tokio::task::spawn_blocking(move || things.check()));
+        things = rest;
+    }
+    let mut checked = Vec::new();
+    for check in checks {
+        match check.await {
+            Ok(things) => checked.extend(things),
+            Err(why) => tracing::error!(%why, "a check panicked"),
+        }
+    }
+    checked
 }
 
 async fn gossip(

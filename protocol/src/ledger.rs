@@ -6,12 +6,12 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 use crate::{
     bytes::{Blob, List},
     epoch::Scope,
-    id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{SaltedBody, SignedItem},
+    id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    item::{Item, SaltedBody, SignedItem},
     key::PublicKey,
     limits,
     link::Outcome,
-    reconcile::{Place, Position},
+    reconcile::{Place, Position, ShortId},
     signed::Signed,
     text::Text,
     time::Millis,
@@ -95,8 +95,10 @@ pub trait Ledger {
     fn charter(&self, community: CommunityId) -> Result<Option<ItemId>, Self::Error>;
     /// An item's header and signature.
     fn item(&self, id: ItemId) -> Result<Option<SignedItem>, Self::Error>;
-    /// A salted body.
-    fn body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, Self::Error>;
+    /// An item's salted body.
+    fn body(&self, item: &Item) -> Result<Option<SaltedBody>, Self::Error>;
+    /// An item with its salted body, where that is here.
+    fn carried(&self, id: ItemId) -> Result<Option<(SignedItem, Option<SaltedBody>)>, Self::Error>;
     /// The last item of a device's chain (T2).
     fn chain_end(
         &self,
@@ -134,6 +136,8 @@ pub trait Ledger {
     /// A blob of sealed epoch keys.
     fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, Self::Error>;
 
+    /// The id in a set whose first half this is.
+    fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, Self::Error>;
     /// Ids of a set after `after`, ascending, at most `most`.
     fn ids(
         &self,

@@ -73,6 +73,9 @@ impl<'de> Deserialize<'de> for SetName {
     }
 }
 
+/// One thing of a set, as it travels.
+pub type Thing = Blob<{ 512 * 1024 }>;
+
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
@@ -128,7 +131,7 @@ pub enum Response {
     /// 4: my fingerprint, a page of ids, whether more follow.
     Ids(Fingerprint, Vec<AnyId>, bool),
     /// 5: of which set, and those of the wanted that I have and that fit, in the order asked.
-    Fetch(SetName, Vec<Blob<{ 512 * 1024 }>>),
+    Fetch(SetName, Vec<Thing>),
     /// 6.
     Addresses(Vec<Blob<{ limits::ADDRESS_LIST_BYTES }>>),
     /// 7: no, with the refusal's name.
@@ -150,7 +153,7 @@ pub enum Response {
     /// 15: a page of ids, and the place of the last one, if more follow.
     List(Vec<ShortId>, Option<Place>),
     /// 16: of which set, a page of it, and the place of the last one, if more follow.
-    Take(SetName, Vec<Blob<{ 512 * 1024 }>>, Option<Place>),
+    Take(SetName, Vec<Thing>, Option<Place>),
 }
 
 /// `[genesis, admit, keys]`: what a member hands over with an admission (I3). The log itself is

@@ -28,38 +28,50 @@ const PAGE: usize = 500;
 fn main() {
     let count = if env::var_os("HEARTH_LONG").is_some() { 100_000 } else { 10_000 };
     let ideal = ideal(count);
-    let (took, most_kib) = newcomer(count);
+    let Newcomer { took, most_kib, cpu } = newcomer(count);
     let rate = |took: Duration| count as f64 / took.as_secs_f64();
     let line = format!(
         "newcomer: {count} items in {:.1} s: {:.0} a second, {:.0} MiB of memory at most; the same checked and kept at best: \
-         {:.0} a second; {:.2} of it\n",
+         {:.0} a second; {:.2} of it; CPU for each: {:.0} us where they go, {:.0} us where they come from\n",
         took.as_secs_f64(),
         rate(took),
         most_kib as f64 / 1024.0,
         rate(ideal),
         rate(took) / rate(ideal),
+        cpu[1].as_secs_f64() * 1e6 / count as f64,
+        cpu[0].as_secs_f64() * 1e6 / count as f64,
     );
     io::stdout().write_all(line.as_bytes()).expect("somebody reads the figures");
 }
 
-/// From the start of `hearth join` until the newcomer's node counts everything; and the most memory it had.
-fn newcomer(count: usize) -> (Duration, u64) {
+/// What a newcomer took.
+struct Newcomer {
+    /// From the start of `hearth join` until its node counts everything.
+    took: Duration,
+    /// The most memory that its node had.
+    most_kib: u64,
+    /// Time on processors meanwhile, of the node that had everything and of the newcomer's.
+    cpu: [Duration; 2],
+}
+
+fn newcomer(count: usize) -> Newcomer {
     let world = World::new("newcomer");
     let alice = world.person("alice");
     let garden = alice.hearth(&["community", "create", "garden", "--domain", "reading"]).text("community");
     let file = world.folder().join("bookmarks.html");
     fs::write(&file, bookmarks(count)).expect("the test's own folder");
     let _ = alice.hearth(&["import", &file.to_string_lossy(), "--to", &garden]).one();
-    let node = alice.start();
-    let all = items(&Client::of(&node));
+    let source = alice.start();
+    let all = items(&Client::of(&source));
     assert!(all >= count as u64, "{all} of {count} were imported");
     let key = alice.hearth(&["invite", "create", "garden", "--uses", "1"]).text("key");
     let bob = world.person("bob");
     let node = bob.start();
     let client = Client::of(&node);
     let before = items(&client);
-    let start = Instant::now();
-    let most = thread::scope(|scope| {
+    let nodes = [&source, &node];
+    let (start, cpu) = (Instant::now(), nodes.map(processor_time));
+    let most_kib = thread::scope(|scope| {
         scope.spawn(|| bob.hearth(&["join", &key, "--wait", "10m"]));
         let mut most = 0;
         wait::until("the newcomer has everything", LONG, || {
@@ -69,7 +81,9 @@ fn newcomer(count: usize) -> (Duration, u64) {
         });
         most
     });
-    (start.elapsed(), most)
+    let took = start.elapsed();
+    let cpu = [0, 1].map(|at| processor_time(nodes[at]).saturating_sub(cpu[at]));
+    Newcomer { took, most_kib, cpu }
 }
 
 /// How many items a node keeps.
@@ -83,6 +97,15 @@ fn resident(node: &Node) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", node.id())).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
     line.trim().trim_end_matches(" kB").parse().unwrap_or_default()
+}
+
+/// Time that a node has had on processors; 0 where the system does not tell.
+fn processor_time(node: &Node) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", node.id())).unwrap_or_default();
+    // After the name in parentheses: the 12th and 13th field count hundredths of a second in the program and the system.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 /// A file as browsers export it.

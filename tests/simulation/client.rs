@@ -74,9 +74,10 @@ pub(crate) fn forge(
     heads: Vec<OpId>,
     change: impl FnOnce(&mut hearth_protocol::item::Header),
 ) -> (Item, SaltedBody) {
-    let mut header = like.clone().check().expect("it is its own").header;
-    let body = simulator.memory(who).body(header.body_hash);
+    let written = like.clone().check().expect("it is its own");
+    let body = simulator.memory(who).body(&written);
     let body = body.expect("memory does not fail").expect("it wrote it");
+    let mut header = written.header;
     header.auth_heads = hearth_protocol::bytes::List::new(heads).expect("one to four heads");
     change(&mut header);
     let signed = SignedItem::seal(&header, &simulator.identity(who).device).expect("it is within bounds");

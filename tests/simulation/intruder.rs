@@ -165,9 +165,8 @@ impl Intruder {
         }
         let Ok(items) = memory.ids(self.community, SetName::Items, None, usize::MAX);
         for id in items.into_iter().filter(|id| !self.carries.contains_key(&ItemId(*id))).collect::<Vec<_>>() {
-            let Ok(item) = memory.item(ItemId(id));
-            let Some(signed) = item else { continue };
-            let Ok(body) = memory.body(signed.clone().trusted().expect("it was kept").header.body_hash);
+            let Ok(carried) = memory.carried(ItemId(id));
+            let Some((signed, body)) = carried else { continue };
             self.carries.insert(ItemId(id), Carry::plain(signed, body));
         }
     }

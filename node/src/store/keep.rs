@@ -5,12 +5,12 @@ use hearth_protocol::{
     engine::{Answer, Keep},
     id::{CommunityId, EnvelopeId, ItemId},
     invite::InviteCert,
-    item::{Item, Kind, SaltedBody},
+    item::{Item, Kind, SaltedBody, SignedItem},
     ledger::Ledger as _,
     link::{Envelope, Outcome},
     signed::{Signed, Verified},
     time::Millis,
-    wire::{AnyId, SetName},
+    wire::SetName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +19,34 @@ use super::{
     keys::{self, Key, Table},
 };
 
-/// An item's row.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct ItemRow(pub(super) hearth_protocol::item::SignedItem, pub(super) Millis);
+/// Longest salted body, in bytes, that stands in its item's row. Most are shorter than the key and the place of a row of
+/// their own would be; a longer one would make all rows beside it slow to change.
+const SHORT_BODY_BYTES: usize = 1024;
+
+/// Bytes of a row of the sequence at most: 60 items.
+const SEQUENCE_ROW_BYTES: usize = 60 * 64;
+
+/// The value of a place at which a list shows the item.
+const LISTED: [u8; 1] = [1];
+
+/// An item's row: as it was signed, when it came, and its salted body where that is short.
+#[derive(Debug)]
+pub(super) struct ItemRow {
+    pub(super) signed: SignedItem,
+    pub(super) received: Millis,
+    pub(super) body: Option<SaltedBody>,
+}
+
+impl ItemRow {
+    pub(super) fn read(bytes: &[u8]) -> Option<ItemRow> {
+        let whole = decode::<(SignedItem, Millis, SaltedBody)>(bytes, bytes.len());
+        let row = whole.map(|(signed, received, body)| (signed, received, Some(body)));
+        let bare =
+            |_| decode::<(SignedItem, Millis)>(bytes, bytes.len()).map(|(signed, received)| (signed, received, None));
+        let (signed, received, body) = row.or_else(bare).ok()?;
+        Some(ItemRow { signed, received, body })
+    }
+}
 
 /// An envelope's row. The outcome is the store's own, not part of any signed format.
 #[derive(Debug, Serialize, Deserialize)]
@@ -44,9 +69,11 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
         }
         Keep::Blob(name, bytes) => overlay.put(keys::blob(&name).into_vec(), bytes),
         Keep::Item { read_in, item, body, received, by, address } => {
-            keep_item(overlay, read_in, &item, &body, received)?;
+            keep_item(overlay, &item, &body, received, by)?;
+            follow(overlay, read_in, &item)?;
+            refer(overlay, &item);
             if by.is_none() {
-                put_in_set(overlay, read_in, SetName::Items, item.header.ts, &item.id.0);
+                enter(overlay, read_in, &item);
                 place_own(overlay, read_in, &item, received, address)?;
             }
         }
@@ -74,28 +101,44 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn put_in_set(overlay: &mut Overlay<'_>, community: CommunityId, set: SetName, claimed: Millis, id: &AnyId) {
-    overlay.put(keys::set(community, set).with(&id.0).into_vec(), Vec::new());
-    overlay.put(keys::place(community, set, claimed.0, &id.0).into_vec(), Vec::new());
+/// Puts an item into its community's set.
+fn enter(overlay: &mut Overlay<'_>, community: CommunityId, item: &Item) {
+    overlay.add(keys::place(community, SetName::Items, item.header.ts.0, item.id.as_bytes()).into_vec(), Vec::new());
 }
 
+/// An item that was written here is kept once; a relayed one may be here already.
 fn keep_item(
     overlay: &mut Overlay<'_>,
-    read_in: CommunityId,
     item: &Item,
     body: &SaltedBody,
     received: Millis,
+    by: Option<EnvelopeId>,
 ) -> Result<(), ReadError> {
     let key = keys::item(item.id).into_vec();
-    if overlay.get(&key)?.is_none() {
-        overlay.put(key, encode(&ItemRow(item.signed.clone(), received)));
+    let known = if by.is_some() { overlay.get(&key)? } else { None };
+    if known.as_deref().and_then(ItemRow::read).is_some_and(|row| row.body.is_some()) {
+        return Ok(());
+    }
+    if known.is_none() && body.as_slice().len() <= SHORT_BODY_BYTES {
+        overlay.add(key, encode(&(&item.signed, received, body)));
+        return Ok(());
+    }
+    if known.is_none() {
+        overlay.add(key, encode(&(&item.signed, received)));
     }
     overlay.put(keys::body(item.header.body_hash).into_vec(), body.as_slice());
-    refer(overlay, item);
+    Ok(())
+}
+
+/// Gives the item the next number of the store's sequence.
+fn follow(overlay: &mut Overlay<'_>, read_in: CommunityId, item: &Item) -> Result<(), ReadError> {
     let next_key = Key::of(Table::Next).into_vec();
     let next = overlay.get(&next_key)?.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes);
-    let place = [read_in.as_bytes().as_slice(), item.id.as_bytes()].concat();
-    overlay.put(Key::of(Table::Sequence).number(next).into_vec(), place);
+    let entry = [read_in.as_bytes().as_slice(), item.id.as_bytes()].concat();
+    let table = Key::of(Table::Sequence);
+    if !overlay.lengthen_last(&table.clone().into_vec(), &entry, SEQUENCE_ROW_BYTES) {
+        overlay.add(table.number(next).into_vec(), entry);
+    }
     overlay.put(next_key, (next + 1).to_be_bytes());
     Ok(())
 }
@@ -114,7 +157,7 @@ fn refer(overlay: &mut Overlay<'_>, item: &Item) {
 /// Puts back what [`hide`] took away.
 fn show(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
-    put_in_set(overlay, community, SetName::Items, item.header.ts, &id.0);
+    enter(overlay, community, &item);
     refer(overlay, &item);
     place_own(overlay, community, &item, received, None)
 }
@@ -124,13 +167,12 @@ fn show(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result
 fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
     let header = &item.header;
-    overlay.delete(keys::set(community, SetName::Items).with(id.as_bytes()).into_vec());
+    unlist(overlay, community, &item, received)?;
     overlay.delete(keys::place(community, SetName::Items, header.ts.0, id.as_bytes()).into_vec());
     for parent in &header.re {
         overlay.delete(keys::replies(*parent).with(id.as_bytes()).into_vec());
     }
     overlay.delete(keys::slot(community, header.kind).with(id.as_bytes()).into_vec());
-    overlay.delete(keys::timeline(community).number(header.ts.min(received).0).with(id.as_bytes()).into_vec());
     if let Some(target) = header.target {
         overlay.delete(keys::changes(target).with(id.as_bytes()).into_vec());
         let back = header.kind == Kind::TOMBSTONE && overlay.holds(community, SetName::Items, target.0)?;
@@ -141,7 +183,7 @@ fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result
     Ok(())
 }
 
-/// What only the community of its writing has: chain, timeline, and the index of addresses.
+/// What only the community of its writing has: author, chain, the index of addresses, and its place in lists.
 fn place_own(
     overlay: &mut Overlay<'_>,
     community: CommunityId,
@@ -150,7 +192,7 @@ fn place_own(
     address: Option<String>,
 ) -> Result<(), ReadError> {
     let header = &item.header;
-    overlay.put(keys::author(community, header.author).with(item.id.as_bytes()).into_vec(), Vec::new());
+    overlay.add(keys::written(item).into_vec(), Vec::new());
     let end = overlay.chain_end(community, header.scope, header.device)?;
     if end.is_none_or(|(seq, _)| header.seq > seq) {
         overlay.put(keys::chain_end(community, header.scope, header.device).into_vec(), encode(&(header.seq, item.id)));
@@ -158,7 +200,7 @@ fn place_own(
     if let Some(address) = address {
         let key = keys::address(community, header.author, &address).into_vec();
         if overlay.get(&key)?.is_none() {
-            overlay.put(key, item.id.as_bytes());
+            overlay.add(key, item.id.as_bytes());
         }
     }
     if header.kind == Kind::TOMBSTONE
@@ -170,23 +212,89 @@ fn place_own(
         overlay.put(keys::slot(community, header.kind).with(item.id.as_bytes()).into_vec(), Vec::new());
     }
     if header.kind.is_listed() && !overlay.is_retracted(item.id, header.author)? {
-        place(overlay, community, item.id, header.ts.min(received), None);
+        list(overlay, community, item, received, None)?;
     }
     Ok(())
 }
 
-/// T3: an item stands at the earlier of the time it claims and the time it came.
-fn place(overlay: &mut Overlay<'_>, community: CommunityId, item: ItemId, shown: Millis, by: Option<EnvelopeId>) {
-    let value = by.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
-    overlay.put(keys::timeline(community).number(shown.0).with(item.as_bytes()).into_vec(), value);
+/// Where a list finds an item: at the earlier of the time that it claims and the time that it came (T3).
+pub(super) enum Spot {
+    /// At its place in the set.
+    Place(Vec<u8>),
+    /// Under a row of its own: it was relayed, or came before the time that it claims.
+    Row(Vec<u8>),
+}
+
+impl Spot {
+    pub(super) fn of(community: CommunityId, item: &Item, received: Millis) -> Spot {
+        let (id, claimed) = (item.id.as_bytes(), item.header.ts);
+        if item.header.community == community && claimed <= received {
+            Spot::Place(keys::place(community, SetName::Items, claimed.0, id).into_vec())
+        } else {
+            Spot::Row(keys::timeline(community).number(claimed.min(received).0).with(id).into_vec())
+        }
+    }
+
+    pub(super) fn list(self, overlay: &mut Overlay<'_>, by: Option<EnvelopeId>) {
+        match self {
+            Spot::Place(key) => overlay.put(key, LISTED),
+            Spot::Row(key) => overlay.put(key, by.map_or_else(Vec::new, |id| id.as_bytes().to_vec())),
+        }
+    }
+
+    fn is_listed(&self, overlay: &Overlay<'_>) -> Result<bool, ReadError> {
+        Ok(match self {
+            Spot::Place(key) => overlay.get(key)?.is_some_and(|value| is_listed(&value)),
+            Spot::Row(key) => overlay.get(key)?.is_some(),
+        })
+    }
+}
+
+/// Whether a list shows the item at the place that has this value.
+pub(super) fn is_listed(value: &[u8]) -> bool {
+    value == LISTED
+}
+
+/// Shows an item in the lists of a community.
+pub(super) fn list(
+    overlay: &mut Overlay<'_>,
+    community: CommunityId,
+    item: &Item,
+    received: Millis,
+    by: Option<EnvelopeId>,
+) -> Result<(), ReadError> {
+    let spot = Spot::of(community, item, received);
+    if !spot.is_listed(overlay)? {
+        count(overlay, community, |listed| listed.saturating_add(1))?;
+    }
+    spot.list(overlay, by);
+    Ok(())
+}
+
+/// Shows it there no more.
+fn unlist(overlay: &mut Overlay<'_>, community: CommunityId, item: &Item, received: Millis) -> Result<(), ReadError> {
+    let spot = Spot::of(community, item, received);
+    if spot.is_listed(overlay)? {
+        count(overlay, community, |listed| listed.saturating_sub(1))?;
+        match spot {
+            Spot::Place(key) => overlay.put(key, Vec::new()),
+            Spot::Row(key) => overlay.delete(key),
+        }
+    }
+    Ok(())
+}
+
+fn count(overlay: &mut Overlay<'_>, community: CommunityId, change: fn(u64) -> u64) -> Result<(), ReadError> {
+    let listed = overlay.count_listed(community)?;
+    overlay.put(keys::listed(community).into_vec(), change(listed).to_be_bytes());
+    Ok(())
 }
 
 /// Takes a retracted item out of every list; its author's tombstone has been checked.
 fn retract(overlay: &mut Overlay<'_>, target: ItemId) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, target)? else { return Ok(()) };
-    let shown = item.header.ts.min(received);
     for community in communities(overlay)? {
-        overlay.delete(keys::timeline(community).number(shown.0).with(target.as_bytes()).into_vec());
+        unlist(overlay, community, &item, received)?;
     }
     Ok(())
 }
@@ -199,7 +307,8 @@ fn keep_envelope(
 ) -> Result<(), ReadError> {
     let says = &envelope.value;
     overlay.put(keys::envelope(id).into_vec(), encode_row(&EnvelopeRow(envelope.signed.clone(), outcome)));
-    put_in_set(overlay, says.to, SetName::Envelopes, says.ts, &id.0);
+    overlay.put(keys::set(says.to, SetName::Envelopes).with(id.as_bytes()).into_vec(), Vec::new());
+    overlay.put(keys::place(says.to, SetName::Envelopes, says.ts.0, id.as_bytes()).into_vec(), Vec::new());
     overlay.put(keys::paths(says.to, says.item).with(id.as_bytes()).into_vec(), Vec::new());
     let quota = keys::quota(says.in_link, says.ts.day())
         .with(says.broker.as_bytes())
@@ -223,10 +332,9 @@ fn change_outcome(overlay: &mut Overlay<'_>, id: EnvelopeId, outcome: Outcome) -
     }
 }
 
-/// Places a relayed item, or takes it away: it is shown while one of its envelopes is.
+/// Lists a relayed item, or takes it away: it is shown while one of its envelopes is.
 fn place_relayed(overlay: &mut Overlay<'_>, envelope: &Envelope) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, envelope.item)? else { return Ok(()) };
-    let shown = item.header.ts.min(received);
     let mut by = None;
     for id in overlay.envelopes_of(envelope.to, envelope.item)? {
         if overlay.envelope(id)?.is_some_and(|kept| kept.outcome == Outcome::Shown) {
@@ -235,19 +343,17 @@ fn place_relayed(overlay: &mut Overlay<'_>, envelope: &Envelope) -> Result<(), R
     }
     let retracted = overlay.is_retracted(item.id, item.header.author)?;
     match by {
-        Some(by) if item.header.kind.is_listed() && !retracted => place(overlay, envelope.to, item.id, shown, Some(by)),
-        _ => overlay.delete(keys::timeline(envelope.to).number(shown.0).with(item.id.as_bytes()).into_vec()),
+        Some(_) if item.header.kind.is_listed() && !retracted => list(overlay, envelope.to, &item, received, by),
+        _ => unlist(overlay, envelope.to, &item, received),
     }
-    Ok(())
 }
 
 pub(super) fn read_item(overlay: &Overlay<'_>, id: ItemId) -> Result<Option<(Item, Millis)>, ReadError> {
     let Some(bytes) = overlay.get(&keys::item(id).into_vec())? else { return Ok(None) };
-    let row: Option<ItemRow> = decode(&bytes, bytes.len()).ok();
-    Ok(row.and_then(|ItemRow(signed, received)| Some((signed.trusted().ok()?, received))))
+    Ok(ItemRow::read(&bytes).and_then(|row| Some((row.signed.trusted().ok()?, row.received))))
 }
 
-fn communities(overlay: &Overlay<'_>) -> Result<Vec<CommunityId>, ReadError> {
+pub(super) fn communities(overlay: &Overlay<'_>) -> Result<Vec<CommunityId>, ReadError> {
     overlay
         .scan_prefix(&Key::of(Table::Community).into_vec(), Direction::Forward)
         .map(|row| row.map(|(key, _)| keys::last_id(&key).map(CommunityId::new)))

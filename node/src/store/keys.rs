@@ -1,12 +1,12 @@
 //! The keys of the store. The first byte is the table; numbers are big-endian, so that order of
-//! bytes is order of numbers. Part of the format on disk, version 2. The values of three tables are
+//! bytes is order of numbers. Part of the format on disk, version 3. The values of three tables are
 //! sealed, each under its key: see `seal`.
 
 use hearth_protocol::{
     bytes::Bytes,
     epoch::Scope,
     id::{BodyHash, BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::Kind,
+    item::{Item, Kind},
     key::PublicKey,
     reconcile::{Place, Position},
     wire::{AnyId, SetName},
@@ -24,9 +24,9 @@ pub(super) enum Table {
     EpochKey = b'k',
     /// name -> blob of sealed epoch keys
     Blob = b'b',
-    /// item -> signed item, time received
+    /// item -> signed item, time received, and salt and body where they are short
     Item = b'i',
-    /// body hash -> salt and body
+    /// body hash -> salt and body, where they are long
     Body = b'd',
     /// community, scope, device -> sequence number, item
     ChainEnd = b'h',
@@ -36,13 +36,17 @@ pub(super) enum Table {
     Reply = b'r',
     /// community, author, hash of normalised address -> item
     Address = b'a',
-    /// community, time shown, item -> nothing or the envelope that brought it
+    /// community, time shown, item -> nothing or the envelope that brought it: what is listed elsewhere than at the
+    /// time that it claims
     Timeline = b't',
-    /// store sequence -> community, item
+    /// community -> how many items are listed in it
+    Listed = b'L',
+    /// store sequence -> community, item; and those that come after it in the same commit
     Sequence = b'y',
-    /// community, set, id -> nothing
+    /// community, set, id -> nothing: operations and envelopes; an item is in its set where it has a place
     Set = b's',
-    /// community, set, time claimed, id -> nothing: items and envelopes; operations have their own table
+    /// community, set, time claimed, id -> nothing, or that it is listed there: items and envelopes; operations have
+    /// their own table
     Place = b'w',
     /// envelope -> envelope, outcome
     Envelope = b'e',
@@ -64,8 +68,10 @@ pub(super) enum Table {
     Answer = b'z',
     /// community, kind, item -> nothing: profiles and charters, of which the newest counts
     Slot = b'K',
-    /// community, author, item -> nothing
-    Author = b'f',
+    /// community, author, time claimed, item -> nothing
+    Author = b'F',
+    /// community, author, item -> nothing: the same, before version 3
+    AuthorOnce = b'f',
     /// community, peer -> person, device
     Met = b'm',
     /// peer -> ban
@@ -74,6 +80,8 @@ pub(super) enum Table {
     Indexed = b'V',
     /// nothing -> nothing: there once what was written before is indexed by the time that it claims
     Placed = b'W',
+    /// nothing -> nothing: there once items have the rows of version 3
+    Packed = b'P',
     /// the next store sequence
     Next = b'#',
     /// nothing -> nothing: there once the rows of secrets that were written before are sealed
@@ -235,6 +243,15 @@ pub(super) fn answer(request: &[u8; 16]) -> Key {
 
 pub(super) fn author(community: CommunityId, author: PersonId) -> Key {
     Key::of(Table::Author).with(community.as_bytes()).with(author.as_bytes())
+}
+
+/// The row of an item under its author.
+pub(super) fn written(item: &Item) -> Key {
+    author(item.header.community, item.header.author).number(item.header.ts.0).with(item.id.as_bytes())
+}
+
+pub(super) fn listed(community: CommunityId) -> Key {
+    Key::of(Table::Listed).with(community.as_bytes())
 }
 
 pub(super) fn ban(peer: &[u8]) -> Key {

@@ -7,12 +7,12 @@ use hearth_protocol::{
     encoding::decode,
     epoch::Scope,
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Kind, SaltedBody, SignedItem},
+    item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
     ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     limits,
-    reconcile::{Place, Position},
-    signed::Signed,
+    reconcile::{Place, Position, ShortId},
+    signed::{Payload as _, Signed},
     wire::{AnyId, SetName},
 };
 
@@ -36,6 +36,10 @@ impl Overlay<'_> {
             rows.extend(read(key.get(prefix.len()..).unwrap_or_default(), &value));
         }
         Ok(rows)
+    }
+
+    fn long_body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, ReadError> {
+        self.value(keys::body(hash), |bytes| Blob::new(bytes.to_vec()).ok())
     }
 
     /// The same of a table whose values are secrets.
@@ -93,11 +97,23 @@ impl Ledger for Overlay<'_> {
     }
 
     fn item(&self, id: ItemId) -> Result<Option<SignedItem>, ReadError> {
-        self.value(keys::item(id), |bytes| decode::<ItemRow>(bytes, bytes.len()).ok().map(|row| row.0))
+        self.value(keys::item(id), |bytes| ItemRow::read(bytes).map(|row| row.signed))
     }
 
-    fn body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, ReadError> {
-        self.value(keys::body(hash), |bytes| Blob::new(bytes.to_vec()).ok())
+    fn body(&self, item: &Item) -> Result<Option<SaltedBody>, ReadError> {
+        match self.value(keys::item(item.id), ItemRow::read)?.and_then(|row| row.body) {
+            None => self.long_body(item.header.body_hash),
+            body => Ok(body),
+        }
+    }
+
+    fn carried(&self, id: ItemId) -> Result<Option<(SignedItem, Option<SaltedBody>)>, ReadError> {
+        let Some(row) = self.value(keys::item(id), ItemRow::read)? else { return Ok(None) };
+        let body = match (row.body, Header::from_canonical(row.signed.header.as_slice())) {
+            (None, Ok(header)) => self.long_body(header.body_hash)?,
+            (body, _) => body,
+        };
+        Ok(Some((row.signed, body)))
     }
 
     fn chain_end(
@@ -174,6 +190,17 @@ impl Ledger for Overlay<'_> {
         self.get(&keys::blob(&hash).into_vec())
     }
 
+    fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, ReadError> {
+        let prefix = if set == SetName::Items { Key::of(Table::Item) } else { keys::set(community, set) };
+        for row in self.scan_prefix(&prefix.with(&half.0).into_vec(), Direction::Forward) {
+            let Some(id) = keys::last_id(&row?.0).map(Bytes) else { continue };
+            if self.holds(community, set, id)? {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
+    }
+
     fn ids(
         &self,
         community: CommunityId,
@@ -181,13 +208,20 @@ impl Ledger for Overlay<'_> {
         after: Option<AnyId>,
         most: usize,
     ) -> Result<Vec<AnyId>, ReadError> {
-        let prefix = keys::set(community, set).into_vec();
-        let first = keys::set(community, set).with(after.as_ref().map_or(&[][..], |id| &id.0)).into_vec();
-        let last = [&prefix[..], &[0xff; 33]].concat();
+        let prefix = if set == SetName::Items { Key::of(Table::Item) } else { keys::set(community, set) };
+        let first = prefix.clone().with(after.as_ref().map_or(&[][..], |id| &id.0)).into_vec();
+        let last = [&prefix.into_vec()[..], &[0xff; 33]].concat();
         let low = if after.is_some() { Bound::Excluded(first.as_slice()) } else { Bound::Included(first.as_slice()) };
         let mut ids = Vec::new();
-        for row in self.scan((low, Bound::Excluded(last.as_slice())), Direction::Forward).take(most) {
-            ids.extend(keys::last_id(&row?.0).map(Bytes));
+        for row in self.scan((low, Bound::Excluded(last.as_slice())), Direction::Forward) {
+            let Some(id) = keys::last_id(&row?.0).map(Bytes) else { continue };
+            // The rows of all communities' items are one table.
+            if set != SetName::Items || self.holds(community, set, id)? {
+                ids.push(id);
+            }
+            if ids.len() >= most {
+                break;
+            }
         }
         Ok(ids)
     }
@@ -217,7 +251,14 @@ impl Ledger for Overlay<'_> {
     }
 
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, ReadError> {
-        Ok(self.get(&keys::set(community, set).with(&id.0).into_vec())?.is_some())
+        let key = match set {
+            SetName::Items => match read_item(self, ItemId(id))? {
+                Some((item, _)) => keys::place(community, set, item.header.ts.0, &id.0),
+                None => return Ok(false),
+            },
+            _ => keys::set(community, set).with(&id.0),
+        };
+        Ok(self.get(&key.into_vec())?.is_some())
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use hearth_protocol::{
     bytes::{Blob, Bytes, List},
-    encoding::V1,
+    encoding::{V1, encode},
     engine::{Answer, Command, Effect, Engine, Identity, Input, Keep},
     epoch::SealingKey,
     id::{CertId, CommunityId, ItemId, OpId},
@@ -19,7 +19,11 @@ use hearth_protocol::{
 
 use super::{
     disk::{self, Direction, DiskSettings, Overlay, Reader, Writer},
-    keep, keep_answer, kept_answer, keys, open,
+    keep,
+    keep::ItemRow,
+    keep_answer, kept_answer,
+    keys::{self, Key, Table},
+    open,
     seal::RowSeal,
     upgrade,
 };
@@ -155,37 +159,100 @@ fn found_and_write(overlay: &mut Overlay<'_>) -> (CommunityId, ItemId) {
     (community, items[0].0)
 }
 
-#[test]
-fn a_store_without_places_gets_them_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut writer, reader) = sealed(folder.path(), 1);
-    let mut overlay = Overlay::new(&reader);
-    let (community, item) = found_and_write(&mut overlay);
-    writer.commit(&overlay.into_batch()).unwrap();
-    let all = |reader: &Reader| {
-        let places = |set| Overlay::new(reader).places(community, set, (0, u64::MAX), None, false, 100).unwrap();
-        (places(SetName::Items), places(SetName::Operations).len())
-    };
-    let whole = all(&reader);
-    assert!(whole.0.iter().any(|(_, id)| *id == item.0), "{whole:?}");
+/// Every row of a table, with its value.
+fn rows(reader: &Reader, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
+    reader.scan_prefix(&Key::of(table).into_vec(), Direction::Forward).map(Result::unwrap).collect()
+}
 
-    // As version 1 left it.
-    let mut overlay = Overlay::new(&reader);
-    for (position, id) in &whole.0 {
-        overlay.delete(keys::place(community, SetName::Items, *position, &id.0).into_vec());
+/// The tables that an upgrade writes, whole.
+fn upgraded(reader: &Reader) -> Vec<(Vec<u8>, Vec<u8>)> {
+    [Table::Place, Table::Author, Table::AuthorOnce, Table::Timeline, Table::Listed, Table::Set]
+        .into_iter()
+        .flat_map(|table| rows(reader, table))
+        .collect()
+}
+
+/// A store as version 2 left it: bodies in rows of their own, a row for each item in its set, one under its author
+/// without a time, and one for the list; `marked` with what version 2 had marked as done.
+fn as_version_2(writer: &mut Writer, reader: &Reader, community: CommunityId) {
+    let mut overlay = Overlay::new(reader);
+    for (key, _) in rows(reader, Table::Author) {
+        let (author, id) = (&key[33..65], keys::last_id(&key).unwrap());
+        overlay.put(Key::of(Table::AuthorOnce).with(&key[1..33]).with(author).with(&id).into_vec(), Vec::new());
+        overlay.delete(key);
+    }
+    for (key, value) in rows(reader, Table::Place) {
+        let (id, claimed) = (keys::last_id(&key).unwrap(), &key[34..42]);
+        overlay.put(keys::set(community, SetName::Items).with(&id).into_vec(), Vec::new());
+        if !value.is_empty() {
+            overlay.put(keys::timeline(community).with(claimed).with(&id).into_vec(), Vec::new());
+        }
+        overlay.put(key, Vec::new());
+    }
+    for (key, value) in rows(reader, Table::Item) {
+        let row = ItemRow::read(&value).unwrap();
+        let hash = row.signed.clone().trusted().unwrap().header.body_hash;
+        overlay.put(keys::body(hash).into_vec(), row.body.unwrap().as_slice());
+        overlay.put(key, encode(&(row.signed, row.received)));
+    }
+    overlay.delete(keys::listed(community).into_vec());
+    overlay.put(Key::of(Table::Indexed).into_vec(), Vec::new());
+    overlay.put(Key::of(Table::Placed).into_vec(), Vec::new());
+    writer.commit(&overlay.into_batch()).unwrap();
+}
+
+/// The same as version 1 left it: with places for nothing, and without an index by author.
+fn as_version_1(writer: &mut Writer, reader: &Reader, community: CommunityId) {
+    as_version_2(writer, reader, community);
+    let mut overlay = Overlay::new(reader);
+    for table in [Table::AuthorOnce, Table::Place, Table::Indexed, Table::Placed] {
+        for (key, _) in rows(reader, table) {
+            overlay.delete(key);
+        }
     }
     writer.commit(&overlay.into_batch()).unwrap();
-    assert!(all(&reader).0.is_empty());
-    upgrade(&mut writer, &reader).unwrap();
-    assert_eq!(all(&reader), whole);
+}
 
-    // What is marked as done is not done again.
-    let (position, id) = whole.0[0];
-    let mut overlay = Overlay::new(&reader);
-    overlay.delete(keys::place(community, SetName::Items, position, &id.0).into_vec());
-    writer.commit(&overlay.into_batch()).unwrap();
-    upgrade(&mut writer, &reader).unwrap();
-    assert_eq!(all(&reader).0.len(), whole.0.len() - 1);
+#[test]
+fn what_older_versions_wrote_is_brought_up_once() {
+    for older in [as_version_1, as_version_2] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, reader) = sealed(folder.path(), 1);
+        let mut overlay = Overlay::new(&reader);
+        let (community, item) = found_and_write(&mut overlay);
+        writer.commit(&overlay.into_batch()).unwrap();
+        let whole = upgraded(&reader);
+        let shown = |reader: &Reader| {
+            let overlay = Overlay::new(reader);
+            let page = overlay.newest(&[community], 9, |_| true).unwrap();
+            assert_eq!(overlay.count_listed(community).unwrap(), 1);
+            assert!(overlay.holds(community, SetName::Items, item.0).unwrap());
+            page.items.into_iter().map(|listed| (listed.item.id, listed.body)).collect::<Vec<_>>()
+        };
+        let before = shown(&reader);
+        assert_eq!((before.len(), before[0].0), (1, item));
+        assert!(before[0].1.is_some());
+
+        older(&mut writer, &reader, community);
+        assert_ne!(upgraded(&reader), whole, "the control");
+        upgrade(&mut writer, &reader).unwrap();
+        assert_eq!(upgraded(&reader), whole);
+        assert_eq!(shown(&reader), before);
+
+        // Cut off before it was marked as done, it is done again and comes to the same.
+        let mut overlay = Overlay::new(&reader);
+        overlay.delete(Key::of(Table::Packed).into_vec());
+        writer.commit(&overlay.into_batch()).unwrap();
+        upgrade(&mut writer, &reader).unwrap();
+        assert_eq!(upgraded(&reader), whole);
+
+        // What is marked as done is not done again.
+        let mut overlay = Overlay::new(&reader);
+        overlay.delete(keys::listed(community).into_vec());
+        writer.commit(&overlay.into_batch()).unwrap();
+        upgrade(&mut writer, &reader).unwrap();
+        assert_eq!(rows(&reader, Table::Listed), []);
+    }
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! Bringing the tables of an older version up to this one.
 //!
 //! Version 1 had no index of items by author, and none of items and envelopes by the time that they
-//! claim. Always true: a step that was cut off is done again from its beginning; what is written twice
-//! is the same.
+//! claim. In version 2 that by author had no times, an item had a row more that said that it is in its
+//! set, and one more that listed it. Always true: a step that was cut off is done again from its
+//! beginning; what is written twice is the same.
+
+use std::ops::Bound;
 
 use hearth_protocol::{
+    bytes::Bytes,
     id::{CommunityId, EnvelopeId, ItemId},
     ledger::Ledger as _,
     limits,
@@ -13,8 +17,8 @@ use hearth_protocol::{
 };
 
 use super::{
-    disk::{Overlay, ReadError, Reader, WriteError, Writer},
-    keep::read_item,
+    disk::{Direction, Overlay, ReadError, Reader, WriteError, Writer},
+    keep::{Spot, communities, read_item},
     keys::{self, Key, Table},
 };
 
@@ -29,76 +33,135 @@ pub enum UpgradeError {
     Write(#[from] WriteError),
 }
 
-/// What is written for one thing of a set.
-type Index = fn(&mut Overlay<'_>, CommunityId, AnyId) -> Result<(), ReadError>;
+/// What is written for one row.
+type Change = fn(&mut Overlay<'_>, &[u8], &[u8]) -> Result<(), ReadError>;
 
-/// The marker that is there once a step is done, and for which set what is written.
-const STEPS: [(Table, &[(SetName, Index)]); 2] = [
-    (Table::Indexed, &[(SetName::Items, index_author)]),
-    (Table::Placed, &[(SetName::Items, place_item), (SetName::Envelopes, place_envelope)]),
+/// One step: the marker that is there once it is done, for the rows of which tables what is written, in this order, and
+/// what is written in the end.
+type Step = (Table, &'static [(Table, Change)], fn(&mut Overlay<'_>) -> Result<(), ReadError>);
+
+const STEPS: [Step; 3] = [
+    (Table::Indexed, &[(Table::Set, index_author)], |_| Ok(())),
+    (Table::Placed, &[(Table::Set, place)], |_| Ok(())),
+    (
+        Table::Packed,
+        &[(Table::AuthorOnce, add_time), (Table::Timeline, list_at_place), (Table::Set, drop_of_item)],
+        count_listed,
+    ),
 ];
 
 /// Brings the tables up to this version.
 ///
 /// # Errors
-/// [`UpgradeError`]; what was there is as it was.
+/// [`UpgradeError`]; what was there is as it was, or as it will be.
 pub fn upgrade(writer: &mut Writer, reader: &Reader) -> Result<(), UpgradeError> {
-    for (marker, indexes) in STEPS {
+    for (marker, changes, finish) in STEPS {
         let marker = Key::of(marker).into_vec();
         if Overlay::new(reader).get(&marker)?.is_some() {
             continue;
         }
-        for (set, index) in indexes {
-            index_all(writer, reader, *set, *index)?;
+        for (table, change) in changes {
+            change_all(writer, reader, *table, *change)?;
         }
         let mut overlay = Overlay::new(reader);
+        finish(&mut overlay)?;
         overlay.put(marker, Vec::new());
         writer.commit(&overlay.into_batch())?;
     }
     Ok(())
 }
 
-fn index_all(writer: &mut Writer, reader: &Reader, set: SetName, index: Index) -> Result<(), UpgradeError> {
-    let communities = Overlay::new(reader).communities()?;
-    let founded = communities.iter().filter_map(|genesis| {
-        hearth_protocol::community::Community::check(genesis.clone()).ok().map(|community| community.id)
-    });
-    for community in founded {
-        let mut after = None;
-        loop {
-            let mut overlay = Overlay::new(reader);
-            let ids = overlay.ids(community, set, after, limits::FETCH)?;
-            for id in &ids {
-                index(&mut overlay, community, *id)?;
-            }
-            after = ids.last().copied();
-            writer.commit(&overlay.into_batch())?;
-            if ids.len() < limits::FETCH {
-                break;
-            }
+/// Looks at each row of a table once; a page of them is one commit.
+fn change_all(writer: &mut Writer, reader: &Reader, table: Table, change: Change) -> Result<(), UpgradeError> {
+    let (mut after, end) = (Key::of(table).into_vec(), [table as u8 + 1]);
+    loop {
+        let mut overlay = Overlay::new(reader);
+        let range = (Bound::Excluded(after.as_slice()), Bound::Excluded(&end[..]));
+        let rows: Vec<_> = reader.scan(range, Direction::Forward).take(limits::FETCH).collect::<Result<_, _>>()?;
+        for (key, value) in &rows {
+            change(&mut overlay, key, value)?;
+        }
+        writer.commit(&overlay.into_batch())?;
+        match rows.into_iter().last() {
+            Some((last, _)) => after = last,
+            None => return Ok(()),
         }
     }
-    Ok(())
 }
 
-fn index_author(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {
-    if let Some((item, _)) = read_item(overlay, ItemId(id))? {
-        overlay.put(keys::author(community, item.header.author).with(&id.0).into_vec(), Vec::new());
+/// What a row of the table of sets says: of which community and set, and what is in it.
+fn member(key: &[u8]) -> Option<(CommunityId, u8, AnyId)> {
+    let (community, rest) = key.get(1..)?.split_first_chunk::<32>()?;
+    let (set, id) = rest.split_first()?;
+    Some((CommunityId::new(*community), *set, Bytes(id.try_into().ok()?)))
+}
+
+fn index_author(overlay: &mut Overlay<'_>, key: &[u8], _: &[u8]) -> Result<(), ReadError> {
+    if let Some((_, set, id)) = member(key)
+        && set == SetName::Items.number()
+        && let Some((item, _)) = read_item(overlay, ItemId(id))?
+    {
+        overlay.put(keys::written(&item).into_vec(), Vec::new());
     }
     Ok(())
 }
 
-fn place_item(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {
-    if let Some((item, _)) = read_item(overlay, ItemId(id))? {
-        overlay.put(keys::place(community, SetName::Items, item.header.ts.0, &id.0).into_vec(), Vec::new());
+fn place(overlay: &mut Overlay<'_>, key: &[u8], _: &[u8]) -> Result<(), ReadError> {
+    let Some((community, number, id)) = member(key) else { return Ok(()) };
+    let (set, claimed) = if number == SetName::Items.number() {
+        (SetName::Items, read_item(overlay, ItemId(id))?.map(|(item, _)| item.header.ts))
+    } else if number == SetName::Envelopes.number() {
+        let envelope = overlay.envelope(EnvelopeId(id))?.and_then(|kept| kept.signed.read::<Envelope>().ok());
+        (SetName::Envelopes, envelope.map(|envelope| envelope.ts))
+    } else {
+        return Ok(());
+    };
+    if let Some(claimed) = claimed {
+        overlay.put(keys::place(community, set, claimed.0, &id.0).into_vec(), Vec::new());
     }
     Ok(())
 }
 
-fn place_envelope(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {
-    let envelope = overlay.envelope(EnvelopeId(id))?.and_then(|kept| kept.signed.read::<Envelope>().ok());
-    if let Some(envelope) = envelope {
-        overlay.put(keys::place(community, SetName::Envelopes, envelope.ts.0, &id.0).into_vec(), Vec::new());
+fn add_time(overlay: &mut Overlay<'_>, key: &[u8], _: &[u8]) -> Result<(), ReadError> {
+    if let Some(id) = keys::last_id(key).map(ItemId::new)
+        && let Some((item, _)) = read_item(overlay, id)?
+    {
+        overlay.put(keys::written(&item).into_vec(), Vec::new());
+    }
+    overlay.delete(key);
+    Ok(())
+}
+
+/// Lists an item where this version does.
+fn list_at_place(overlay: &mut Overlay<'_>, key: &[u8], by: &[u8]) -> Result<(), ReadError> {
+    let community = key.get(1..33).and_then(|id| id.try_into().ok()).map(CommunityId::new);
+    let item = keys::last_id(key).map(ItemId::new);
+    let (Some(community), Some(item)) = (community, item) else { return Ok(()) };
+    let Some((item, received)) = read_item(overlay, item)? else { return Ok(()) };
+    let by = by.try_into().ok().map(EnvelopeId::new);
+    overlay.delete(key);
+    Spot::of(community, &item, received).list(overlay, by);
+    Ok(())
+}
+
+/// Counts what is listed, which is kept up from then on.
+fn count_listed(overlay: &mut Overlay<'_>) -> Result<(), ReadError> {
+    for community in communities(overlay)? {
+        let mut listed: u64 = 0;
+        for prefix in [keys::places(community, SetName::Items), keys::timeline(community)] {
+            for row in overlay.listed_under(&prefix.into_vec()) {
+                row?;
+                listed += 1;
+            }
+        }
+        overlay.put(keys::listed(community).into_vec(), listed.to_be_bytes());
+    }
+    Ok(())
+}
+
+fn drop_of_item(overlay: &mut Overlay<'_>, key: &[u8], _: &[u8]) -> Result<(), ReadError> {
+    if member(key).is_some_and(|(_, set, _)| set == SetName::Items.number()) {
+        overlay.delete(key);
     }
     Ok(())
 }

@@ -14,8 +14,8 @@ use hearth_protocol::{
 };
 
 use super::{
-    disk::{Direction, Overlay, ReadError},
-    keep::read_item,
+    disk::{Direction, Overlay, Pair, ReadError},
+    keep::{is_listed, read_item},
     keys::{self, Key, Table},
 };
 
@@ -86,17 +86,20 @@ impl Overlay<'_> {
         most: usize,
         wanted: impl Fn(&Listed) -> bool,
     ) -> Result<Page, ReadError> {
-        let prefixes: Vec<Vec<u8>> = communities.iter().map(|id| keys::timeline(*id).into_vec()).collect();
-        let mut lines: Vec<_> =
-            prefixes.iter().map(|prefix| self.scan_prefix(prefix, Direction::Backward).peekable()).collect();
+        let mut lines = Vec::new();
+        for community in communities {
+            for prefix in [keys::places(*community, SetName::Items), keys::timeline(*community)] {
+                lines.push((*community, self.listed_under(&prefix.into_vec()).peekable()));
+            }
+        }
         let mut page = Page::default();
         let mut seen = std::collections::BTreeSet::new();
         while page.items.len() < most {
             // The newest of what stands at the head of each line.
             let mut newest: Option<(usize, Vec<u8>)> = None;
-            for (at, line) in lines.iter_mut().enumerate() {
+            for (at, (_, line)) in lines.iter_mut().enumerate() {
                 let head = match line.peek() {
-                    Some(Ok((key, _))) => key.get(33..).unwrap_or_default().to_vec(),
+                    Some(Ok((key, _))) => key.last_chunk::<40>().map(|head| head.to_vec()).unwrap_or_default(),
                     Some(Err(_)) => Vec::new(),
                     None => continue,
                 };
@@ -104,12 +107,10 @@ impl Overlay<'_> {
                     newest = Some((at, head));
                 }
             }
-            let Some(row) = newest.and_then(|(at, _)| Some((at, lines.get_mut(at)?.next()?))) else { break };
-            let (at, row) = row;
+            let Some((read_in, line)) = newest.and_then(|(at, _)| lines.get_mut(at)) else { break };
+            let Some(row) = line.next() else { break };
             let (key, by) = row?;
-            let (Some(id), Some(read_in)) = (keys::last_id(&key).map(ItemId::new), communities.get(at)) else {
-                continue;
-            };
+            let Some(id) = keys::last_id(&key).map(ItemId::new) else { continue };
             let by = by.as_slice().try_into().ok().map(EnvelopeId::new);
             if seen.insert(id)
                 && let Some(listed) = self.listed(*read_in, id, by)?
@@ -121,17 +122,20 @@ impl Overlay<'_> {
         Ok(page)
     }
 
+    /// The rows of a table of times that a list shows, newest first.
+    pub(super) fn listed_under(&self, prefix: &[u8]) -> impl Iterator<Item = Result<Pair, ReadError>> + use<'_> {
+        let is_place = prefix.first() == Some(&(Table::Place as u8));
+        self.scan_prefix(prefix, Direction::Backward)
+            .filter(move |row| row.as_ref().map_or(true, |(_, value)| !is_place || is_listed(value)))
+    }
+
     /// How many items a list of the community shows.
     ///
     /// # Errors
     /// [`ReadError`].
     pub fn count_listed(&self, community: CommunityId) -> Result<u64, ReadError> {
-        let mut count = 0;
-        for row in self.scan_prefix(&keys::timeline(community).into_vec(), Direction::Forward) {
-            row?;
-            count += 1;
-        }
-        Ok(count)
+        let kept = self.get(&keys::listed(community).into_vec())?;
+        Ok(kept.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
     }
 
     /// An item with its newest body.
@@ -158,7 +162,7 @@ impl Overlay<'_> {
     }
 
     fn body_of(&self, item: &Item) -> Result<Option<Body>, ReadError> {
-        Ok(self.body(item.header.body_hash)?.and_then(|salted| item.body(&salted).ok()))
+        Ok(self.body(item)?.and_then(|salted| item.body(&salted).ok()))
     }
 
     /// The original and its author's edits, the one that counts last (T5: highest time, then id).

@@ -261,7 +261,7 @@ fn more_tags<L: Ledger>(id: ItemId, draft: &Draft, ledger: &L) -> Result<Option<
     if tags.len() == latest.tags.len() {
         return Ok(None);
     }
-    let Some(body) = ledger.body(known.header.body_hash)? else { return Ok(None) };
+    let Some(body) = ledger.body(&known)? else { return Ok(None) };
     let Ok(Body::Bookmark(_)) = known.body(&body) else { return Ok(None) };
     let Some(Ok(body)) = body.as_slice().get(16..).map(|b| crate::bytes::Blob::new(b.to_vec())) else {
         return Ok(None);

@@ -3,16 +3,16 @@
 
 use crate::{
     authority::Operation,
-    bytes::Blob,
     encoding::Malformed,
     epoch::{EpochBlob, EpochKey},
     id::{BundleHash, EnvelopeId, ItemId},
     item::{Body, Item, SaltedBody},
+    key::KnownKeys,
     limits,
     link::{Carry, Envelope},
     person::{Person, PersonRecord},
     signed::{Signed, Unsound, Verified},
-    wire::{AnyId, Gossip, Response, SetName},
+    wire::{AnyId, Gossip, Response, SetName, Thing},
 };
 
 /// An item whose signature holds, whose body is the one it names, and whose envelope, if any, is
@@ -35,7 +35,11 @@ impl CheckedCarry {
     /// # Errors
     /// [`Unsound`].
     pub fn check(carry: Carry) -> Result<CheckedCarry, Unsound> {
-        let item = carry.item.check()?;
+        CheckedCarry::check_with(carry, &mut KnownKeys::default())
+    }
+
+    fn check_with(carry: Carry, keys: &mut KnownKeys) -> Result<CheckedCarry, Unsound> {
+        let item = carry.item.check_with(keys)?;
         let body = match carry.body {
             Some(salted) => {
                 let body = item.body(&salted)?;
@@ -115,26 +119,62 @@ pub enum Fetched {
 /// # Errors
 /// [`Malformed`] when it is no frame; what is unsound within it is left out by name.
 pub fn check_response(bytes: &[u8]) -> Result<(Response, Vec<Fetched>), Malformed> {
+    let (response, things) = read_response(bytes)?;
+    Ok((response, things.check()))
+}
+
+/// Reads a response frame: the frame, emptied, and what it brings.
+///
+/// # Errors
+/// [`Malformed`] when it is no frame.
+pub fn read_response(bytes: &[u8]) -> Result<(Response, Unchecked), Malformed> {
+    let nothing = Unchecked { set: SetName::Operations, things: Vec::new() };
     Ok(match Response::from_bytes(bytes)? {
-        Response::Fetch(set, things) => (Response::Fetch(set, Vec::new()), check_things(set, things)),
-        Response::Take(set, things, next) => (Response::Take(set, Vec::new(), next), check_things(set, things)),
-        plain => (plain, Vec::new()),
+        Response::Fetch(set, things) => (Response::Fetch(set, Vec::new()), Unchecked { set, things }),
+        Response::Take(set, things, next) => (Response::Take(set, Vec::new(), next), Unchecked { set, things }),
+        plain => (plain, nothing),
     })
 }
 
-fn check_things<const MAX: usize>(set: SetName, things: Vec<Blob<MAX>>) -> Vec<Fetched> {
-    let check = |thing: Blob<MAX>| check_fetched(set, thing.into_vec()).unwrap_or_else(Fetched::Refused);
-    things.into_iter().map(check).collect()
+/// Things of a set, as they came.
+#[derive(Debug)]
+pub struct Unchecked {
+    set: SetName,
+    things: Vec<Thing>,
 }
 
-fn check_fetched(set: SetName, bytes: Vec<u8>) -> Result<Fetched, Unsound> {
+impl Unchecked {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.things.len()
+    }
+
+    /// Takes the last ones away, to be checked elsewhere, and leaves so many.
+    #[must_use]
+    pub fn split_off(&mut self, first: usize) -> Unchecked {
+        let things = self.things.split_off(first.min(self.things.len()));
+        Unchecked { set: self.set, things }
+    }
+
+    /// Checks each. What is unsound is left out by name.
+    #[must_use]
+    pub fn check(self) -> Vec<Fetched> {
+        let Unchecked { set, things } = self;
+        let mut keys = KnownKeys::default();
+        let mut check = |thing: Thing| check_fetched(set, thing.into_vec(), &mut keys).unwrap_or_else(Fetched::Refused);
+        things.into_iter().map(&mut check).collect()
+    }
+}
+
+fn check_fetched(set: SetName, bytes: Vec<u8>, keys: &mut KnownKeys) -> Result<Fetched, Unsound> {
     Ok(match set {
         SetName::Operations => Fetched::Operation(Box::new(Verified::check(Signed::from_bytes(
             &bytes,
             limits::OPERATION_BYTES.saturating_add(2048),
         )?)?)),
         SetName::Items | SetName::Envelopes => {
-            Fetched::Carry(Box::new(CheckedCarry::check(Carry::from_bytes(&bytes)?)?))
+            Fetched::Carry(Box::new(CheckedCarry::check_with(Carry::from_bytes(&bytes)?, keys)?))
         }
         SetName::Bundles => {
             if bytes.len() > limits::BUNDLE_BYTES {

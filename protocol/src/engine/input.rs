@@ -17,6 +17,7 @@ use crate::{
     ledger::AddressList,
     limits,
     link::LinkTerms,
+    reconcile::Place,
     text::Text,
     time::Millis,
     wire::{CommunityTag, Request, Response},
@@ -48,6 +49,16 @@ pub enum Input {
         token: u64,
         /// What; or why its bytes are none.
         request: Result<Request, crate::encoding::Malformed>,
+    },
+    /// A page of a period has come in answer, and its things are being checked: the next page may be asked for
+    /// meanwhile. They follow with the same id.
+    Outlined {
+        /// Who.
+        peer: PeerName,
+        /// Which question.
+        id: u64,
+        /// Where the next page begins.
+        next: Place,
     },
     /// One thing of what a peer sends in answer to a fetch. When all have come,
     /// [`Input::Answered`] follows with the same id.
@@ -124,6 +135,7 @@ impl Input {
             Input::Connected(peer)
             | Input::Asked { peer, .. }
             | Input::AddressesAsked { peer, .. }
+            | Input::Outlined { peer, .. }
             | Input::Arrived { peer, .. }
             | Input::Answered { peer, .. }
             | Input::AddressesAnswered { peer, .. }
@@ -149,6 +161,7 @@ impl Input {
             Input::Listening(_) => "listening",
             Input::Asked { .. } => "asked",
             Input::AddressesAsked { .. } => "addresses_asked",
+            Input::Outlined { .. } => "outlined",
             Input::Arrived { .. } => "arrived",
             Input::Answered { .. } => "answered",
             Input::AddressesAnswered { .. } => "addresses_answered",

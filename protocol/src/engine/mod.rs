@@ -36,7 +36,7 @@ mod sync;
 mod tests;
 mod waiting;
 
-pub use check::{CheckedCarry, CheckedGossip, Fetched, check_gossip, check_response};
+pub use check::{CheckedCarry, CheckedGossip, Fetched, Unchecked, check_gossip, check_response, read_response};
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
 pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
@@ -279,6 +279,7 @@ impl Engine {
             }
             Input::Asked { peer, token, request } => self.asked(now, &peer, token, request, ledger),
             Input::AddressesAsked { peer, token, tag, lists } => Ok(self.addresses_asked(&peer, token, tag, lists)),
+            Input::Outlined { peer, id, next } => Ok(self.outlined(&peer, id, next)),
             Input::Arrived { peer, id, thing } => self.arrived(now, &peer, id, *thing, ledger),
             Input::Answered { peer, id, response } => self.answered(now, &peer, id, response, ledger),
             Input::AddressesAnswered { peer, id, lists } => Ok(self.addresses_answered(&peer, id, lists)),

@@ -249,7 +249,8 @@ impl Engine {
             return self.receive_envelope(now, community, carry, ledger);
         }
         let id = carry.id();
-        if ledger.holds(community, SetName::Items, id.0)? {
+        let is_kept = ledger.item(id)?.is_some();
+        if is_kept && ledger.holds(community, SetName::Items, id.0)? {
             return Ok((Received::Known, Vec::new()));
         }
         match self.judge_item(now, community, &carry, ledger)? {
@@ -257,7 +258,7 @@ impl Engine {
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
                 self.sets.add(community, SetName::Items, carry.item.header.ts.0, &id.0);
                 let author = carry.item.header.author;
-                let effects = if ledger.item(id)?.is_some() {
+                let effects = if is_kept {
                     // It did not stand before, and was kept all the same.
                     vec![Effect::Keep(Keep::Show(community, id)), Effect::Tell(Event::Item(community, id))]
                 } else {

@@ -43,7 +43,7 @@ impl Engine {
         ledger: &L,
     ) -> Result<Done, L::Error> {
         let Some(carried) = item(ledger, id)? else { return Ok(Err(CommandRefusal::NoItem)) };
-        let Some(body) = ledger.body(carried.header.body_hash)? else { return Ok(Err(CommandRefusal::NoItem)) };
+        let Some(body) = ledger.body(&carried)? else { return Ok(Err(CommandRefusal::NoItem)) };
         let from = carried.header.community;
         let (Some(leaving), Some(entering)) = (self.standing(from).cloned(), self.standing(to).cloned()) else {
             return Ok(Err(CommandRefusal::NoCommunity));
@@ -440,11 +440,10 @@ impl Engine {
     pub(super) fn relayed_carry<L: Ledger>(&self, id: EnvelopeId, ledger: &L) -> Result<Option<Carry>, L::Error> {
         let Some(kept) = ledger.envelope(id)? else { return Ok(None) };
         let Ok(envelope) = kept.signed.read::<Envelope>() else { return Ok(None) };
-        let Some(carried) = item(ledger, envelope.item)? else { return Ok(None) };
-        let body = ledger.body(carried.header.body_hash)?;
+        let Some((carried, body)) = ledger.carried(envelope.item)? else { return Ok(None) };
         Ok(Some(Carry {
             version: V1,
-            item: carried.signed,
+            item: carried,
             body,
             bundle: Some(envelope.proof),
             envelope: Some(kept.signed),

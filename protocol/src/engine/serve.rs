@@ -8,15 +8,16 @@
 use super::{Decided, Effect, Engine, Event, PeerName, session::refused, standing::floor};
 use crate::{
     authority::Role,
-    bytes::{Blob, Bytes},
+    bytes::Blob,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::Item,
+    item::{Header, SignedItem},
     ledger::Ledger,
     limits,
     link::Carry,
     reconcile::{Place, ShortId, positions, short},
+    signed::Payload as _,
     time::Millis,
-    wire::{AnyId, Fingerprint, Request, Response, SetName},
+    wire::{AnyId, Fingerprint, Request, Response, SetName, Thing},
 };
 
 /// Bytes of things in one response; the rest of the frame is left to framing.
@@ -97,7 +98,7 @@ impl Engine {
     ) -> Result<Response, L::Error> {
         let mut ids = Vec::new();
         for id in wanted {
-            ids.extend(find(community, set, *id, ledger)?);
+            ids.extend(ledger.find(community, set, *id)?);
         }
         self.answer_fetch((community, role), set, &ids, ledger)
     }
@@ -140,7 +141,7 @@ impl Engine {
         let mut sending = Sending::default();
         let mut next = None;
         for (position, id) in &places {
-            if let Some(bytes) = self.thing((community, role), set, id, ledger)?
+            if let Some(bytes) = self.held((community, role), set, id, ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -188,8 +189,22 @@ impl Engine {
         Ok(Response::Fetch(set, sending.things))
     }
 
-    /// What is named so, as it travels; nothing of a scope that the reader's role is not in (E1).
+    /// What is named so, as it travels, if the community's set holds it.
     fn thing<L: Ledger>(
+        &self,
+        (community, role): (CommunityId, Role),
+        set: SetName,
+        id: &AnyId,
+        ledger: &L,
+    ) -> Result<Option<Vec<u8>>, L::Error> {
+        if matches!(set, SetName::Items | SetName::Envelopes) && !ledger.holds(community, set, *id)? {
+            return Ok(None);
+        }
+        self.held((community, role), set, id, ledger)
+    }
+
+    /// What a set is known to hold, as it travels; nothing of a scope that the reader's role is not in (E1).
+    fn held<L: Ledger>(
         &self,
         (community, role): (CommunityId, Role),
         set: SetName,
@@ -200,31 +215,21 @@ impl Engine {
             SetName::Operations => {
                 self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes())
             }
-            SetName::Items if ledger.holds(community, set, *id)? => {
-                let item = super::author::item(ledger, ItemId(*id))?;
-                match item.filter(|item| role >= floor(item.header.scope)) {
-                    Some(item) => Some(carried(item, ledger)?.to_bytes()),
-                    None => None,
-                }
+            SetName::Items => {
+                let scope = |item: &SignedItem| Header::from_canonical(item.header.as_slice()).ok().map(|h| h.scope);
+                let found = ledger.carried(ItemId(*id))?;
+                let found = found.filter(|(item, _)| scope(item).is_some_and(|scope| role >= floor(scope)));
+                found.map(|(item, body)| Carry::plain(item, body).to_bytes())
             }
-            SetName::Envelopes if ledger.holds(community, set, *id)? => {
-                self.relayed_carry(EnvelopeId(*id), ledger)?.map(|carry| carry.to_bytes())
-            }
+            SetName::Envelopes => self.relayed_carry(EnvelopeId(*id), ledger)?.map(|carry| carry.to_bytes()),
             SetName::Bundles => ledger.bundle(BundleHash(*id))?,
             SetName::Blobs => ledger.blob(*id)?,
-            SetName::Items | SetName::Envelopes => None,
         })
     }
 
     pub(super) fn plain_carry<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Option<Carry>, L::Error> {
-        super::author::item(ledger, id)?.map(|item| carried(item, ledger)).transpose()
+        Ok(ledger.carried(id)?.map(|(item, body)| Carry::plain(item, body)))
     }
-}
-
-/// An item with its body, where that is here.
-fn carried<L: Ledger>(item: Item, ledger: &L) -> Result<Carry, L::Error> {
-    let body = ledger.body(item.header.body_hash)?;
-    Ok(Carry::plain(item.signed, body))
 }
 
 /// Whether a set is gone through from its beginning: a log, whose operations rest on earlier ones. Of
@@ -256,27 +261,17 @@ pub(super) fn missing<L: Ledger>(
 ) -> Result<Vec<ShortId>, L::Error> {
     let mut missing = Vec::new();
     for id in ids {
-        if find(community, set, *id, ledger)?.is_none() {
+        if ledger.find(community, set, *id)?.is_none() {
             missing.push(*id);
         }
     }
     Ok(missing)
 }
 
-/// The id in a set whose first half this is.
-fn find<L: Ledger>(community: CommunityId, set: SetName, id: ShortId, ledger: &L) -> Result<Option<AnyId>, L::Error> {
-    let mut first = [0; 32];
-    let (half, _) = first.split_at_mut(16);
-    half.copy_from_slice(&id.0);
-    // None but the hash of something can end in 16 zeros.
-    let found = ledger.ids(community, set, Some(Bytes(first)), 1)?;
-    Ok(found.first().copied().filter(|found| short(found) == id))
-}
-
 /// Things that go into one response.
 #[derive(Default)]
 struct Sending {
-    things: Vec<Blob<{ 512 * 1024 }>>,
+    things: Vec<Thing>,
     bytes: usize,
 }
 

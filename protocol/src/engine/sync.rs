@@ -468,6 +468,22 @@ impl Engine {
         effects
     }
 
+    /// A page of a period is here, and what is on it will be: the next one is asked for meanwhile.
+    pub(super) fn outlined(&mut self, peer: &PeerName, id: u64, next: Place) -> Vec<Effect> {
+        let Some(Question::Pull(community)) = self.question_of(peer, id) else { return Vec::new() };
+        let pull = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community));
+        let Some(pull) = pull.filter(|pull| pull.waits_for(id)) else { return Vec::new() };
+        let Step::Through(periods, after) = pull.step.clone() else { return Vec::new() };
+        match beyond(pull.set, periods, after, Some(next)) {
+            // Where this does not go forward, its end will tell.
+            step @ Step::Through(_, Some(_)) => {
+                pull.step = step;
+                self.next_question_of_pull(peer, community)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// One thing of a fetch.
     pub(super) fn arrived<L: Ledger>(
         &mut self,

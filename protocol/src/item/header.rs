@@ -8,7 +8,7 @@ use crate::{
     encoding::{Malformed, V1, decode, encode},
     epoch::Scope,
     id::{BodyHash, CommunityId, Context, ItemId, OpId, PersonId, hash},
-    key::{PublicKey, SecretKey, Signature},
+    key::{KnownKeys, PublicKey, SecretKey, Signature},
     limits,
     signed::{Payload as _, Unsound, payload},
     text::Text,
@@ -117,8 +117,16 @@ impl SignedItem {
     /// # Errors
     /// [`Unsound`].
     pub fn check(self) -> Result<Item, Unsound> {
+        self.check_with(&mut KnownKeys::default())
+    }
+
+    /// The same of one of many.
+    ///
+    /// # Errors
+    /// As [`SignedItem::check`].
+    pub fn check_with(self, keys: &mut KnownKeys) -> Result<Item, Unsound> {
         let header = Header::from_canonical(self.header.as_slice())?;
-        header.device.verify(Context::ITEM, self.header.as_slice(), &self.signature)?;
+        keys.verify(&header.device, Context::ITEM, self.header.as_slice(), &self.signature)?;
         Ok(Item { id: self.id(), header, signed: self })
     }
 

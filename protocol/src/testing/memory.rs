@@ -17,7 +17,7 @@ use crate::{
     key::PublicKey,
     ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
-    reconcile::{Place, Position},
+    reconcile::{Place, Position, ShortId, short},
     signed::Signed,
     wire::{AnyId, SetName},
 };
@@ -178,8 +178,12 @@ impl Ledger for Memory {
     fn item(&self, id: ItemId) -> Result<Option<SignedItem>, Infallible> {
         Ok(self.items.get(&id).map(|item| item.signed.clone()))
     }
-    fn body(&self, hash: BodyHash) -> Result<Option<SaltedBody>, Infallible> {
-        Ok(self.bodies.get(&hash).cloned())
+    fn body(&self, item: &Item) -> Result<Option<SaltedBody>, Infallible> {
+        Ok(self.bodies.get(&item.header.body_hash).cloned())
+    }
+    fn carried(&self, id: ItemId) -> Result<Option<(SignedItem, Option<SaltedBody>)>, Infallible> {
+        let item = self.items.get(&id);
+        Ok(item.map(|item| (item.signed.clone(), self.bodies.get(&item.header.body_hash).cloned())))
     }
     fn chain_end(
         &self,
@@ -233,6 +237,12 @@ impl Ledger for Memory {
     }
     fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, Infallible> {
         Ok(self.blobs.get(&hash).cloned())
+    }
+    fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, Infallible> {
+        let mut first = [0; 32];
+        first[..16].copy_from_slice(&half.0);
+        let found = self.sets.range((community, set, Bytes(first))..).next();
+        Ok(found.filter(|s| s.0 == community && s.1 == set && short(&s.2) == half).map(|s| s.2))
     }
     fn ids(
         &self,

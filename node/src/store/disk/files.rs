@@ -18,8 +18,9 @@ use std::{
 
 use super::OpenError;
 
-/// The format that this program writes. In the one before it rows of secrets were not sealed.
-pub const FORMAT: u32 = 2;
+/// The format that this program writes. In version 1 rows of secrets were not sealed; in version 2 an item had two rows
+/// more, and its body always one of its own.
+pub const FORMAT: u32 = 3;
 /// The oldest that it reads; it becomes [`FORMAT`] when it is opened.
 const OLDEST: u32 = 1;
 

@@ -62,6 +62,16 @@ impl<'a> Overlay<'a> {
         self.batch.put(key, value);
     }
 
+    /// The same of a key that has no value: see [`Batch::add`].
+    pub fn add(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
+        self.batch.add(key, value);
+    }
+
+    /// See [`Batch::lengthen_last`].
+    pub fn lengthen_last(&mut self, prefix: &[u8], more: &[u8], most: usize) -> bool {
+        self.batch.lengthen_last(prefix, more, most)
+    }
+
     /// Decides that `key` is gone.
     pub fn delete(&mut self, key: impl Into<Vec<u8>>) {
         self.batch.delete(key);

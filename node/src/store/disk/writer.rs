@@ -8,6 +8,7 @@ use std::{fs::File, sync::Arc};
 
 use super::{
     Batch, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Opened, WriteError,
+    batch::Change,
     error::Failure,
     panics::caught,
     range, shape,
@@ -145,9 +146,12 @@ struct Changes {
 fn stored_changes(shared: &Shared, batch: &Batch) -> Result<Changes, Failure> {
     let mut changes = sled::Batch::default();
     let mut bytes = 0;
-    for (key, value) in batch.pending_range(range::ALL) {
-        let stored_key = shape::stored_key(key);
-        let before = shared.stored(&stored_key)?;
+    for (key, change) in batch.changes() {
+        let (stored_key, value) = (shape::stored_key(key), change.value());
+        let before = match change {
+            Change::Add(_) => None,
+            Change::Put(_) | Change::Delete => shared.stored(&stored_key)?,
+        };
         let before = before.as_deref().map(shared::parse).transpose()?.map(|stored| stored.len());
         let (len_before, len_after) = (before.unwrap_or(0), value.map_or(0, <[u8]>::len));
         bytes += (key.len() + len_before + len_after) as u64 + CHANGE_BYTES;

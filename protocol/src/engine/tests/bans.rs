@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// A garden of alice and bob, who are connected.
-fn garden() -> (World, CommunityId) {
+pub(super) fn garden() -> (World, CommunityId) {
     let mut world = World::of(&["alice", "bob"]);
     let garden = story::garden(&mut world, &["bob"]);
     post(&mut world, "bob", garden, "hello", &[], 0);
@@ -40,7 +40,7 @@ fn garden() -> (World, CommunityId) {
     (world, garden)
 }
 
-fn bob() -> Vec<u8> {
+pub(super) fn bob() -> Vec<u8> {
     b"bob".to_vec()
 }
 
@@ -60,17 +60,22 @@ fn gossip(community: CommunityId, what: CheckedGossip) -> Input {
 /// What bob wrote, signed again by him with something changed.
 fn written(world: &World, garden: CommunityId, change: impl FnOnce(&mut Header)) -> Box<CheckedCarry> {
     let memory = world.node("bob").memory;
-    let header = |id| memory.item(id).unwrap().unwrap().check().unwrap().header;
-    let all = memory.readable(garden).into_iter().map(header);
-    let mut header = all.into_iter().find(|header| header.author == world.person("bob")).unwrap();
-    let body = memory.body(header.body_hash).unwrap();
+    let item = |id| memory.item(id).unwrap().unwrap().check().unwrap();
+    let mut all = memory.readable(garden).into_iter().map(item);
+    let item = all.find(|item| item.header.author == world.person("bob")).unwrap();
+    let body = memory.body(&item).unwrap();
+    let mut header = item.header;
     change(&mut header);
     let signed = SignedItem::seal(&header, &world.device("bob")).unwrap();
     Box::new(CheckedCarry::check(Carry::plain(signed, body)).unwrap())
 }
 
 /// A merge by bob, with something changed.
-fn operation(world: &World, garden: CommunityId, change: impl FnOnce(&mut Operation)) -> Box<Verified<Operation>> {
+pub(super) fn operation(
+    world: &World,
+    garden: CommunityId,
+    change: impl FnOnce(&mut Operation),
+) -> Box<Verified<Operation>> {
     let standing = &world.node("bob").engine.communities()[&garden];
     let author = world.person("bob");
     let mut says = Operation {
@@ -88,7 +93,7 @@ fn operation(world: &World, garden: CommunityId, change: impl FnOnce(&mut Operat
 }
 
 /// What alice asks bob in what was decided.
-fn asked(effects: &[Effect]) -> Option<(u64, &Request)> {
+pub(super) fn asked(effects: &[Effect]) -> Option<(u64, &Request)> {
     effects.iter().find_map(|effect| match effect {
         Effect::Ask { id, request, .. } => Some((*id, request)),
         _ => None,
@@ -105,7 +110,7 @@ fn question(world: &mut World) -> u64 {
 }
 
 /// Bob answers, and alice asks on.
-fn goes_on(world: &mut World, id: u64, response: Response) -> (u64, Request) {
+pub(super) fn goes_on(world: &mut World, id: u64, response: Response) -> (u64, Request) {
     let effects = world.decide("alice", Input::Answered { peer: bob(), id, response: Ok(response) });
     let (id, request) = asked(&effects).expect("she asks on");
     (id, request.clone())
@@ -117,7 +122,7 @@ fn others() -> Response {
 }
 
 /// The same, until alice asks for the periods of the log.
-fn periods(world: &mut World) -> u64 {
+pub(super) fn periods(world: &mut World) -> u64 {
     let id = question(world);
     match goes_on(world, id, others()) {
         (id, Request::Periods(_, SetName::Operations)) => id,
@@ -357,7 +362,7 @@ fn of_ten_thousand_changed_items_none_is_kept_and_every_third_bans_its_sender() 
         .iter()
         .map(|id| {
             let signed = memory.item(*id).unwrap().unwrap();
-            let body = memory.body(signed.clone().check().unwrap().header.body_hash).unwrap();
+            let body = memory.body(&signed.clone().check().unwrap()).unwrap();
             Gossip::Carry(Box::new(Carry::plain(signed, body))).to_bytes()
         })
         .collect();

@@ -338,7 +338,7 @@ fn a_broker_who_asks_nobody_is_refused_by_every_receiver() {
         let kept = memory.envelope(first).unwrap().unwrap();
         let mut envelope: Envelope = kept.signed.read().unwrap();
         let carried = memory.item(item).unwrap().unwrap();
-        let body = memory.body(carried.clone().check().unwrap().header.body_hash).unwrap();
+        let body = memory.body(&carried.clone().check().unwrap()).unwrap();
         envelope.item = item;
         envelope.seq = 1;
         envelope.prev_by_device = Some(first);
@@ -372,7 +372,7 @@ fn what_is_of_another_community_or_of_no_member_is_refused() {
     let own = world.node("eve").engine.own_space().unwrap();
     let mine = post(&mut world, "eve", own, "mine", &[], 0);
     let stolen = world.node("eve").memory.item(mine).unwrap().unwrap();
-    let body = world.node("eve").memory.body(stolen.clone().check().unwrap().header.body_hash).unwrap();
+    let body = world.node("eve").memory.body(&stolen.clone().check().unwrap()).unwrap();
     let told = |item, body| Gossip::Carry(Box::new(Carry::plain(item, body)));
     world.tell("alice", "bob", garden, &told(stolen.clone(), body.clone()));
     assert!(world.node("bob").events.contains(&Event::Refused("other_community")));

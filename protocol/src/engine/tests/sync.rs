@@ -1,18 +1,19 @@
 //! Catching up at the cost of what differs.
 
 use super::{
+    bans,
     story::{self, draft, invite, join, post},
     world::World,
 };
 use crate::{
     authority::Role,
-    bytes::Blob,
-    engine::{Answer, Command, Event},
+    bytes::{Blob, Bytes},
+    engine::{Answer, Command, Effect, Event, Fetched, Input},
     epoch::Scope,
     id::{CommunityId, ItemId},
     ledger::Ledger as _,
     time::DAY_MS,
-    wire::{Response, SetName},
+    wire::{Fingerprint, Request, Response, SetName},
 };
 
 /// A garden of two that has so many posts, which both have.
@@ -50,8 +51,7 @@ fn apart(world: &mut World, garden: CommunityId, each: usize) -> u64 {
 fn carried(world: &World, garden: CommunityId) -> u64 {
     let memory = world.node("alice").memory;
     let bytes = |id: &ItemId| {
-        let item = memory.item(*id).unwrap().unwrap();
-        let body = memory.body(item.clone().trusted().unwrap().header.body_hash).unwrap();
+        let (item, body) = memory.carried(*id).unwrap().unwrap();
         crate::link::Carry::plain(item, body).to_bytes().len() as u64
     };
     let all: Vec<u64> = memory.readable(garden).iter().map(bytes).collect();
@@ -248,4 +248,36 @@ fn what_is_for_the_inner_circle_is_sent_to_no_guest() {
     assert_eq!(["bob", "carol"].map(has), [true, false]);
     let held = world.node("carol").memory.item(written[0].0).unwrap();
     assert!(held.is_none(), "nor kept unseen");
+}
+
+#[test]
+fn the_next_page_is_asked_for_while_the_things_of_one_are_checked() {
+    let (mut world, garden) = bans::garden();
+    let id = bans::periods(&mut world);
+    let all = Response::Periods(vec![(0, Fingerprint(1_000, [9; 4]))]);
+    let (id, request) = bans::goes_on(&mut world, id, all);
+    assert!(matches!(request, Request::Take(_, SetName::Operations, 0, None)), "{request:?}");
+    let next = (7, Bytes([1; 32]));
+    let outlined = |world: &mut World, id, next| {
+        let effects = world.decide("alice", Input::Outlined { peer: bans::bob(), id, next });
+        bans::asked(&effects).map(|(id, request)| (id, request.clone()))
+    };
+    assert_eq!(outlined(&mut world, id + 1, next), None, "nobody was asked that");
+    let (ahead, request) = outlined(&mut world, id, next).expect("the next page");
+    assert!(matches!(request, Request::Take(_, SetName::Operations, 0, Some(after)) if after == next), "{request:?}");
+    assert_eq!(outlined(&mut world, id, (8, Bytes([1; 32]))), None, "once for a page");
+
+    // What is on the first page is taken, and its end asks for nothing more.
+    let thing = Box::new(Fetched::Operation(bans::operation(&world, garden, |_| {})));
+    let effects = world.decide("alice", Input::Arrived { peer: bans::bob(), id, thing });
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Keep(_))), "{effects:?}");
+    let end = Ok(Response::Take(SetName::Operations, Vec::new(), Some(next)));
+    let effects = world.decide("alice", Input::Answered { peer: bans::bob(), id, response: end });
+    assert_eq!(bans::asked(&effects), None);
+
+    // She goes on from the page that she asked for; a place behind it ends the period.
+    let before = (6, Bytes([1; 32]));
+    assert_eq!(outlined(&mut world, ahead, before), None);
+    let end = Response::Take(SetName::Operations, Vec::new(), Some(before));
+    assert!(matches!(bans::goes_on(&mut world, ahead, end).1, Request::Compare(..)));
 }

@@ -300,6 +300,9 @@ impl Simulator {
                 self.input(&to, Input::AddressesAnswered { peer, id, lists: read_lists(&lists) });
             }
             Ok((response, things)) => {
+                if let Response::Take(_, _, Some(next)) = response {
+                    self.input(&to, Input::Outlined { peer: peer.clone(), id, next });
+                }
                 for thing in things {
                     self.input(&to, Input::Arrived { peer: peer.clone(), id, thing: Box::new(thing) });
                 }
