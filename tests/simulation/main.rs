@@ -7,6 +7,7 @@ mod acts;
 mod again;
 mod attack;
 mod client;
+mod clocks;
 mod convergence;
 mod crowd;
 mod forgery;

@@ -20,6 +20,7 @@ mod check;
 mod chores;
 mod conduct;
 mod devices;
+mod due;
 mod effect;
 mod epochs;
 mod handshake;
@@ -123,12 +124,16 @@ pub struct Engine {
     /// Whose kept items are to be judged again, since a gap in a chain is filled.
     unproven: BTreeSet<(CommunityId, PersonId)>,
     chains: chains::Chains,
+    /// Items from further ahead than may be (T1).
+    parked: due::Parked,
     chores: BTreeMap<(CommunityId, chores::Chore), Millis>,
     confirm_after_ms: u64,
     pairing: Option<devices::Pairing>,
     /// The invite whose community is being looked at, and until when.
     looking: Option<(crate::invite::InviteKey, Millis)>,
     next_question: u64,
+    /// What the clock showed last.
+    seen: Millis,
     next_round: Millis,
     /// When it was last asked to be woken.
     waking: Option<Millis>,
@@ -167,11 +172,13 @@ impl Engine {
             ready: Vec::new(),
             unproven: BTreeSet::new(),
             chains: chains::Chains::default(),
+            parked: due::Parked::default(),
             chores: BTreeMap::new(),
             confirm_after_ms: CONFIRM_AFTER_MS,
             pairing: None,
             looking: None,
             next_question: 0,
+            seen: now,
             next_round: now,
             waking: None,
             admissions: (0, 0),
@@ -237,6 +244,10 @@ impl Engine {
     /// The ledger's; then nothing of the input has been decided, and this engine must not be used
     /// on.
     pub fn handle<L: Ledger>(&mut self, now: Millis, input: Input, ledger: &L) -> Decided<L> {
+        self.follow_clock(now);
+        if matches!(input, Input::Woken) {
+            self.take_parked(now);
+        }
         if let Some(effects) = self.turns_away(now, &input) {
             return Ok(effects);
         }
@@ -254,12 +265,7 @@ impl Engine {
         if let Some(peer) = &from {
             self.account(now, peer, &mut effects);
         }
-        let at = if self.has_ready() {
-            now
-        } else {
-            let dues = [self.next_chore(), self.next_comparison(), self.conduct.next_end()];
-            dues.into_iter().flatten().fold(self.next_round, Millis::min)
-        };
+        let at = self.next_due(now);
         if self.waking != Some(at) {
             self.waking = Some(at);
             effects.push(Effect::Wake(at));
