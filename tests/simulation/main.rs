@@ -16,6 +16,7 @@ mod intruder;
 mod invites;
 mod keys;
 mod later;
+mod mended;
 mod outside;
 mod probes;
 mod removal;

@@ -159,9 +159,13 @@ impl Engine {
     /// # Errors
     /// The ledger's. What is kept and does not check is left out: the store names it elsewhere.
     pub fn load<L: Ledger>(me: Identity, seed: &[u8; 32], now: Millis, ledger: &L) -> Result<Engine, L::Error> {
+        let mut random = Random::new(seed);
+        // An answer to what the engine before this one has asked is an answer to nothing: where the disk refused a
+        // batch, peers are still connected and answer.
+        let next_question = u64::from_le_bytes(random.bytes());
         let mut engine = Engine {
             me,
-            random: Random::new(seed),
+            random,
             communities: BTreeMap::new(),
             sets: sets::Sets::default(),
             peers: BTreeMap::new(),
@@ -177,7 +181,7 @@ impl Engine {
             confirm_after_ms: CONFIRM_AFTER_MS,
             pairing: None,
             looking: None,
-            next_question: 0,
+            next_question,
             seen: now,
             next_round: now,
             waking: None,
@@ -200,7 +204,6 @@ impl Engine {
                 }
             }
             standing.evaluate();
-            standing.judged_anew();
             standing.was_in = standing.is_in(engine.me.person());
             standing.met = ledger.met(id)?.into_iter().map(|(peer, person, device)| (peer, (person, device))).collect();
             standing.keys = ledger.epoch_keys(id)?.into_iter().map(|(op, key)| (op, EpochKey::new(key))).collect();
@@ -262,6 +265,7 @@ impl Engine {
                 None => self.decide(now, input, ledger)?,
             },
         };
+        effects.extend(self.judge_unjudged(ledger)?);
         if let Some(peer) = &from {
             self.account(now, peer, &mut effects);
         }

@@ -194,6 +194,17 @@ impl Engine {
         Ok(effects)
     }
 
+    /// T4, again, where that has not followed from what was decided: after the start, and after what this node's person
+    /// has signed.
+    pub(super) fn judge_unjudged<L: Ledger>(&mut self, ledger: &L) -> Decided<L> {
+        let unjudged = self.communities.values().filter(|standing| standing.unjudged).map(|standing| standing.id());
+        let mut effects = Vec::new();
+        for community in unjudged.collect::<Vec<_>>() {
+            effects.extend(self.judge_items_again(community, ledger)?);
+        }
+        Ok(effects)
+    }
+
     /// T4, again, for those about whom the log says something else than before. What does not stand
     /// any more is shown nowhere and given to nobody; what stands again is.
     fn judge_items_again<L: Ledger>(&mut self, community: CommunityId, ledger: &L) -> Decided<L> {
