@@ -158,6 +158,10 @@ limits! {
     PAIRING_MS: u64 = 10 * 60 * 1000, "ms";
     /// How far ahead of our clock a claimed time may lie (T1, B1): 10 minutes.
     FUTURE_MS: u64 = 10 * 60 * 1000, "ms";
+    /// Items from further ahead that wait until they are due (T1).
+    PARKED: usize = 1_000, "of a node";
+    /// What these take together: sixty-four of the longest. What does not fit is compared for again.
+    PARKED_BYTES: usize = 16 * 1024 * 1024, "bytes";
     /// Largest gossip message, sealed. libp2p-gossipsub 0.50.1 holds its whole read buffer against its
     /// frame of 64 KiB, and that buffer may already hold 8 KiB of the next frame. A longer frame would be
     /// refused whenever another follows close behind, and the refusal closes the stream. 55 KiB, a topic

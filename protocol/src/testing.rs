@@ -8,12 +8,14 @@
 mod dice;
 mod memory;
 mod pen;
+pub(crate) mod quick;
 mod simulator;
 
 pub use dice::Dice;
 pub use memory::Memory;
 pub use pen::{Pen, link_terms, root, rule_on};
-pub use simulator::{Conditions, GossipTally, Received, Simulator, Traffic};
+pub use quick::Quick;
+pub use simulator::{Conditions, FaultTally, Faults, GossipTally, Planted, Received, Simulator, Traffic};
 
 use std::sync::OnceLock;
 

@@ -43,11 +43,15 @@ pub(crate) fn try_invite(
     community: CommunityId,
     uses: u32,
 ) -> Result<(CertId, String), CommandRefusal> {
-    let invite = Command::Invite { community, role: Role::Member, uses, life_ms: 7 * DAY_MS, only: None };
-    simulator.command(who, invite).map(|answer| match answer {
+    simulator.command(who, inviting(community, uses)).map(|answer| match answer {
         Answer::Invite(cert, key) => (cert, key),
         other => panic!("{other:?}"),
     })
+}
+
+/// The command that makes such an invite.
+pub(crate) fn inviting(community: CommunityId, uses: u32) -> Command {
+    Command::Invite { community, role: Role::Member, uses, life_ms: 7 * DAY_MS, only: None }
 }
 
 /// The command that pastes a key.

@@ -28,7 +28,7 @@ fn all_see<T: PartialEq + std::fmt::Debug>(turmoil: &Turmoil, what: &str, see: i
     }
 }
 
-fn same_logs_and_states(turmoil: &Turmoil) {
+pub(crate) fn same_logs_and_states(turmoil: &Turmoil) {
     all_see(turmoil, "the log", |name, community| log(&turmoil.simulator, name, community));
     all_see(turmoil, "the state", |name, community| state(&turmoil.simulator, name, community));
 }
@@ -40,7 +40,7 @@ fn item(memory: &Memory, id: ItemId) -> Option<Item> {
 
 /// What a node can show, but for what came over a border and has been retracted where it was written: whether that is
 /// known on this side depends on who is on both.
-fn readable(turmoil: &Turmoil, name: &str, community: CommunityId) -> BTreeSet<ItemId> {
+pub(crate) fn readable(turmoil: &Turmoil, name: &str, community: CommunityId) -> BTreeSet<ItemId> {
     let memory = turmoil.simulator.memory(name);
     let is_retracted = |item: &Item| {
         let at = |name: &&str| turmoil.simulator.memory(name).is_retracted(item.id, item.header.author) == Ok(true);
@@ -83,7 +83,7 @@ fn described(turmoil: &Turmoil, id: ItemId) -> String {
 }
 
 /// Holds the items that every member's node shows against those of the founder's.
-fn all_show(turmoil: &Turmoil, what: &str, show: impl Fn(&str, CommunityId) -> BTreeSet<ItemId>) {
+pub(crate) fn all_show(turmoil: &Turmoil, what: &str, show: impl Fn(&str, CommunityId) -> BTreeSet<ItemId>) {
     for (at, community) in turmoil.communities.into_iter().enumerate() {
         let founder = show(FOUNDERS[at], community);
         for name in turmoil.members(at) {
@@ -98,11 +98,16 @@ fn all_show(turmoil: &Turmoil, what: &str, show: impl Fn(&str, CommunityId) -> B
 
 /// Of these, what was written here and the rules still let stand (T4): an item that was kept before its author lost a
 /// role may not.
-fn standing(simulator: &Simulator, name: &str, community: CommunityId, items: BTreeSet<ItemId>) -> BTreeSet<ItemId> {
+pub(crate) fn standing(
+    simulator: &Simulator,
+    name: &str,
+    community: CommunityId,
+    items: BTreeSet<ItemId>,
+) -> BTreeSet<ItemId> {
     items.into_iter().filter(|id| stands(simulator, name, community, *id)).collect()
 }
 
-fn stands(simulator: &Simulator, name: &str, community: CommunityId, id: ItemId) -> bool {
+pub(crate) fn stands(simulator: &Simulator, name: &str, community: CommunityId, id: ItemId) -> bool {
     let memory = simulator.memory(name);
     let log = &simulator.engine(name).communities()[&community];
     let Some(Item { header, .. }) = item(memory, id) else { return false };

@@ -40,9 +40,9 @@ struct Seeds<'a> {
 
 impl<'a> Seeds<'a> {
     fn new(test: &'a str, times: u64) -> Seeds<'a> {
-        let only = env::var("SEED").ok().map(|seed| seed.parse().expect("SEED is a number"));
+        let only = env::var_os("SEED").map(|_| first_seed());
         // Others than last time, or the same few would be the only ones ever played.
-        let first = only.unwrap_or_else(seed::first);
+        let first = first_seed();
         Seeds { test, times, only, first, start: Instant::now(), played: AtomicU64::new(0) }
     }
 
@@ -87,6 +87,16 @@ pub(crate) fn play_on_two<T: Default + Send>(test: &str, times: u64, one: impl F
     });
     seeds.tell();
     totals
+}
+
+/// The seed that `SEED=` names, else the first of those that are played.
+pub(crate) fn first_seed() -> u64 {
+    env::var("SEED").ok().map_or_else(seed::first, |seed| seed.parse().expect("SEED is a number"))
+}
+
+/// Whether one seed only is played, since `SEED=` names it.
+pub(crate) fn is_one() -> bool {
+    env::var_os("SEED").is_some()
 }
 
 /// Whether there is time for more than usual.

@@ -16,12 +16,12 @@ use hearth_protocol::{
 };
 
 use crate::{
-    acts::{QUIET_MS, bring_in, draft, found, joining, role, try_invite},
+    acts::{QUIET_MS, bring_in, draft, found, inviting, joining, role},
     seeds::simulator,
 };
 
 /// Everybody there may be.
-const NAMES: [&str; 6] = ["alice", "bob", "carol", "dave", "ferry", "p7"];
+const NAMES: [&str; 12] = ["alice", "bob", "carol", "dave", "ferry", "p7", "p8", "p9", "p10", "p11", "p12", "p13"];
 /// The first founds the garden, the second the library.
 pub(crate) const FOUNDERS: [&str; 2] = ["alice", "bob"];
 
@@ -43,7 +43,8 @@ pub(crate) struct Turmoil {
     pub(crate) communities: [CommunityId; 2],
     pub(crate) counts: Counts,
     dice: Dice,
-    items: Vec<ItemId>,
+    /// What was written, and by whom: each was acknowledged.
+    pub(crate) items: Vec<(&'static str, ItemId)>,
     links: Vec<(CommunityId, OpId)>,
     brokers: Vec<&'static str>,
 }
@@ -76,7 +77,7 @@ impl Counts {
 
 /// Forty to eighty acts of three to six people, and then peace.
 pub(crate) fn played(seed: u64, acts: Acts) -> Turmoil {
-    let mut turmoil = Turmoil::new(seed);
+    let mut turmoil = Turmoil::new(seed, 6);
     for _ in 0..40 + turmoil.dice.below(40) {
         turmoil.act(acts);
     }
@@ -85,9 +86,10 @@ pub(crate) fn played(seed: u64, acts: Acts) -> Turmoil {
 }
 
 impl Turmoil {
-    fn new(seed: u64) -> Turmoil {
+    /// Three people and up to `most`, of whom some are members here and there.
+    pub(crate) fn new(seed: u64, most: usize) -> Turmoil {
         let mut dice = Dice::new(seed ^ 0xd1ce);
-        let names = NAMES[..3 + dice.below(4)].to_vec();
+        let names = NAMES[..3 + dice.below(most - 2)].to_vec();
         let mut simulator = simulator(seed).with(&names);
         let communities = [found(&mut simulator, FOUNDERS[0], "garden"), found(&mut simulator, FOUNDERS[1], "library")];
         for (community, founder) in communities.into_iter().zip(FOUNDERS) {
@@ -105,7 +107,7 @@ impl Turmoil {
     }
 
     /// One thing that somebody does, or that befalls the network.
-    fn act(&mut self, acts: Acts) {
+    pub(crate) fn act(&mut self, acts: Acts) {
         match self.dice.below(26) {
             0..8 => self.write(acts),
             8 | 9 => self.invite(),
@@ -121,6 +123,11 @@ impl Turmoil {
         }
         let pause = self.dice.below(2_500) as u64;
         self.simulator.run_for(pause);
+    }
+
+    /// What somebody's command came to: none where it was refused, or the node crashed over it.
+    fn command(&mut self, who: &str, command: Command) -> Option<Answer> {
+        self.simulator.try_command(who, command)?.ok()
     }
 
     fn name(&mut self) -> &'static str {
@@ -154,7 +161,7 @@ impl Turmoil {
     fn write(&mut self, acts: Acts) {
         let (who, at) = (self.awake(), self.place());
         let mut draft = draft(&format!("text {}", self.items.len()));
-        let old = self.dice.pick(&self.items).copied();
+        let old = self.dice.pick(&self.items).map(|(_, item)| *item);
         let communities = match old.filter(|_| acts == Acts::All && self.dice.chance(1, 6)) {
             Some(target) => {
                 draft = Draft::new(Body::Tombstone);
@@ -166,8 +173,8 @@ impl Turmoil {
                 vec![self.communities[at]]
             }
         };
-        if let Ok(Answer::Items(items)) = self.simulator.command(who, Command::Write { communities, draft }) {
-            self.items.extend(items.into_iter().map(|(item, _)| item));
+        if let Some(Answer::Items(items)) = self.command(who, Command::Write { communities, draft }) {
+            self.items.extend(items.into_iter().map(|(item, _)| (who, item)));
             self.counts.posts += 1;
         }
     }
@@ -176,10 +183,10 @@ impl Turmoil {
         let (at, uses) = (self.place(), 1 + self.dice.below(3));
         let who = self.steward(at);
         let uses = u32::try_from(uses).expect("it is small");
-        let Ok((_, key)) = try_invite(&mut self.simulator, who, self.communities[at], uses) else { return };
+        let Some(Answer::Invite(_, key)) = self.command(who, inviting(self.communities[at], uses)) else { return };
         for _ in 0..uses {
             let newcomer = self.awake();
-            self.counts.joins += usize::from(self.simulator.command(newcomer, joining(&key)).is_ok());
+            self.counts.joins += usize::from(self.command(newcomer, joining(&key)).is_some());
         }
     }
 
@@ -189,14 +196,14 @@ impl Turmoil {
         let roles = [Role::None, Role::Peripheral, Role::Member, Role::Core, Role::Steward, Role::Steward];
         let role = *self.dice.pick(&roles).expect("there are six");
         let rule = Command::Rule { community: self.communities[at], person, role, reason: Text::default() };
-        self.counts.rulings += usize::from(self.simulator.command(who, rule).is_ok());
+        self.counts.rulings += usize::from(self.command(who, rule).is_some());
     }
 
     fn leave(&mut self) {
         let (who, at) = (self.awake(), self.place());
         if !FOUNDERS.contains(&who) {
             let leave = Command::Leave(self.communities[at]);
-            self.counts.leaves += usize::from(self.simulator.command(who, leave).is_ok());
+            self.counts.leaves += usize::from(self.command(who, leave).is_some());
         }
     }
 
@@ -219,7 +226,7 @@ impl Turmoil {
         let into = terms(garden, Direction::In { quarantine: false });
         for (who, community, terms) in [(FOUNDERS[0], garden, out), (FOUNDERS[1], library, into)] {
             self.wake(who);
-            if let Ok(Answer::Link(link)) = self.simulator.command(who, Command::Link(community, terms)) {
+            if let Some(Answer::Link(link)) = self.command(who, Command::Link(community, terms)) {
                 self.links.push((community, link));
                 self.counts.links += 1;
             }
@@ -231,20 +238,21 @@ impl Turmoil {
         let who = self.awake();
         if let Some((community, link)) = self.dice.pick(&self.links).copied() {
             // Who may not end it is refused, and nothing happens.
-            let _ = self.simulator.command(who, Command::EndLink { community, link });
+            self.command(who, Command::EndLink { community, link });
         }
     }
 
     fn relay(&mut self) {
         let to = self.communities[1];
-        let (Some(who), Some(item)) = (self.dice.pick(&self.brokers).copied(), self.dice.pick(&self.items).copied())
+        let (Some(who), Some((_, item))) =
+            (self.dice.pick(&self.brokers).copied(), self.dice.pick(&self.items).copied())
         else {
             return;
         };
         self.wake(who);
         let note = Text::written("matters there").expect("it is short");
         let relay = Command::Relay { item, to, note, summary: None, tags: Vec::new() };
-        self.counts.relays += usize::from(self.simulator.command(who, relay).is_ok());
+        self.counts.relays += usize::from(self.command(who, relay).is_some());
     }
 
     fn cut(&mut self) {
@@ -270,7 +278,7 @@ impl Turmoil {
     }
 
     /// Everything is mended, and everybody has time.
-    fn make_whole(&mut self) {
+    pub(crate) fn make_whole(&mut self) {
         self.simulator.heal();
         self.simulator.conditions.gossip_lost = 0;
         self.simulator.conditions.latency_ms = 5..=120;

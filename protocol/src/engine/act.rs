@@ -87,6 +87,7 @@ impl Engine {
         let mut changed = Standing::clone(standing);
         changed.log.add(verified.clone(), now)?;
         changed.evaluate();
+        changed.unjudged = true;
         if !changed.state.is_effective(&changed.log, id) {
             return Err(CommandRefusal::Inert);
         }

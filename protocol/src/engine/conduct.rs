@@ -85,16 +85,20 @@ pub struct Conduct {
 }
 
 impl Conduct {
-    /// What was kept. A clock that was ahead must not lengthen a ban.
+    /// What was kept.
     pub(super) fn load(bans: Vec<Ban>, now: Millis) -> Conduct {
+        let bans = bans.into_iter().map(|ban| (ban.peer.as_slice().to_vec(), ban)).collect();
+        let mut conduct = Conduct { bans, ..Conduct::default() };
+        conduct.trim(now);
+        conduct
+    }
+
+    /// A clock that was ahead must not lengthen a ban.
+    pub(super) fn trim(&mut self, now: Millis) {
         let latest = now.after(limits::BAN_LONGEST_MS);
-        let trimmed = |mut ban: Ban| {
-            if ban.why.as_str() != BY_HAND {
-                ban.until = ban.until.min(latest);
-            }
-            (ban.peer.as_slice().to_vec(), ban)
-        };
-        Conduct { bans: bans.into_iter().map(trimmed).collect(), ..Conduct::default() }
+        for ban in self.bans.values_mut().filter(|ban| ban.why.as_str() != BY_HAND) {
+            ban.until = ban.until.min(latest);
+        }
     }
 
     /// The peers of whom anything is remembered but a ban.

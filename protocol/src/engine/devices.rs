@@ -35,6 +35,12 @@ pub(super) struct Pairing {
     until: Millis,
 }
 
+impl Pairing {
+    pub(super) fn until_mut(&mut self) -> &mut Millis {
+        &mut self.until
+    }
+}
+
 /// The next key of the ladder, revealed after a theft (D2).
 #[derive(Debug, Clone)]
 pub struct NextKey {

@@ -20,6 +20,7 @@ mod check;
 mod chores;
 mod conduct;
 mod devices;
+mod due;
 mod effect;
 mod epochs;
 mod handshake;
@@ -123,12 +124,16 @@ pub struct Engine {
     /// Whose kept items are to be judged again, since a gap in a chain is filled.
     unproven: BTreeSet<(CommunityId, PersonId)>,
     chains: chains::Chains,
+    /// Items from further ahead than may be (T1).
+    parked: due::Parked,
     chores: BTreeMap<(CommunityId, chores::Chore), Millis>,
     confirm_after_ms: u64,
     pairing: Option<devices::Pairing>,
     /// The invite whose community is being looked at, and until when.
     looking: Option<(crate::invite::InviteKey, Millis)>,
     next_question: u64,
+    /// What the clock showed last.
+    seen: Millis,
     next_round: Millis,
     /// When it was last asked to be woken.
     waking: Option<Millis>,
@@ -154,9 +159,13 @@ impl Engine {
     /// # Errors
     /// The ledger's. What is kept and does not check is left out: the store names it elsewhere.
     pub fn load<L: Ledger>(me: Identity, seed: &[u8; 32], now: Millis, ledger: &L) -> Result<Engine, L::Error> {
+        let mut random = Random::new(seed);
+        // An answer to what the engine before this one has asked is an answer to nothing: where the disk refused a
+        // batch, peers are still connected and answer.
+        let next_question = u64::from_le_bytes(random.bytes());
         let mut engine = Engine {
             me,
-            random: Random::new(seed),
+            random,
             communities: BTreeMap::new(),
             sets: sets::Sets::default(),
             peers: BTreeMap::new(),
@@ -167,11 +176,13 @@ impl Engine {
             ready: Vec::new(),
             unproven: BTreeSet::new(),
             chains: chains::Chains::default(),
+            parked: due::Parked::default(),
             chores: BTreeMap::new(),
             confirm_after_ms: CONFIRM_AFTER_MS,
             pairing: None,
             looking: None,
-            next_question: 0,
+            next_question,
+            seen: now,
             next_round: now,
             waking: None,
             admissions: (0, 0),
@@ -193,7 +204,6 @@ impl Engine {
                 }
             }
             standing.evaluate();
-            standing.judged_anew();
             standing.was_in = standing.is_in(engine.me.person());
             standing.met = ledger.met(id)?.into_iter().map(|(peer, person, device)| (peer, (person, device))).collect();
             standing.keys = ledger.epoch_keys(id)?.into_iter().map(|(op, key)| (op, EpochKey::new(key))).collect();
@@ -237,6 +247,10 @@ impl Engine {
     /// The ledger's; then nothing of the input has been decided, and this engine must not be used
     /// on.
     pub fn handle<L: Ledger>(&mut self, now: Millis, input: Input, ledger: &L) -> Decided<L> {
+        self.follow_clock(now);
+        if matches!(input, Input::Woken) {
+            self.take_parked(now);
+        }
         if let Some(effects) = self.turns_away(now, &input) {
             return Ok(effects);
         }
@@ -251,15 +265,11 @@ impl Engine {
                 None => self.decide(now, input, ledger)?,
             },
         };
+        effects.extend(self.judge_unjudged(ledger)?);
         if let Some(peer) = &from {
             self.account(now, peer, &mut effects);
         }
-        let at = if self.has_ready() {
-            now
-        } else {
-            let dues = [self.next_chore(), self.next_comparison(), self.conduct.next_end()];
-            dues.into_iter().flatten().fold(self.next_round, Millis::min)
-        };
+        let at = self.next_due(now);
         if self.waking != Some(at) {
             self.waking = Some(at);
             effects.push(Effect::Wake(at));

@@ -11,13 +11,13 @@ use super::{
     author::{item, keep_item},
     bans::struck_by,
     chains::OnChain,
+    due::is_ahead,
 };
 use crate::{
     authority::{Operation, OperationRefusal, Role, WriteRefusal, Writing},
     id::{CommunityId, ItemId, OpId, PersonId},
     item::{Body, Item, Kind},
     ledger::Ledger,
-    limits,
     signed::{Unsound, Verified},
     time::Millis,
     wire::SetName,
@@ -32,6 +32,8 @@ pub(super) enum Received {
     Known,
     /// Something is missing that comparison will bring; nothing was kept.
     Early,
+    /// It claims a time that is too far ahead, and is parked until then (T1).
+    Ahead,
     /// Unsound, by this name: whoever passes it on could have known.
     Refused(&'static str),
     /// Forbidden by what our log says, by this name. Another log may say otherwise, and be older or
@@ -44,7 +46,7 @@ impl Received {
     pub(super) fn strike(&self) -> Option<Effect> {
         match self {
             Received::Refused(name) => Some(Effect::Tell(Event::Struck(name))),
-            Received::New | Received::Known | Received::Early | Received::Forbidden(_) => None,
+            Received::New | Received::Known | Received::Early | Received::Ahead | Received::Forbidden(_) => None,
         }
     }
 }
@@ -93,7 +95,7 @@ impl Engine {
         };
         let verdict = match &received {
             Received::New => Verdict::Accept,
-            Received::Known | Received::Early | Received::Forbidden(_) => Verdict::Ignore,
+            Received::Known | Received::Early | Received::Ahead | Received::Forbidden(_) => Verdict::Ignore,
             Received::Refused(_) => Verdict::Reject,
         };
         if received == Received::Early {
@@ -192,6 +194,17 @@ impl Engine {
         Ok(effects)
     }
 
+    /// T4, again, where that has not followed from what was decided: after the start, and after what this node's person
+    /// has signed.
+    pub(super) fn judge_unjudged<L: Ledger>(&mut self, ledger: &L) -> Decided<L> {
+        let unjudged = self.communities.values().filter(|standing| standing.unjudged).map(|standing| standing.id());
+        let mut effects = Vec::new();
+        for community in unjudged.collect::<Vec<_>>() {
+            effects.extend(self.judge_items_again(community, ledger)?);
+        }
+        Ok(effects)
+    }
+
     /// T4, again, for those about whom the log says something else than before. What does not stand
     /// any more is shown nowhere and given to nobody; what stands again is.
     fn judge_items_again<L: Ledger>(&mut self, community: CommunityId, ledger: &L) -> Decided<L> {
@@ -254,6 +267,10 @@ impl Engine {
             return Ok((Received::Known, Vec::new()));
         }
         match self.judge_item(now, community, &carry, ledger)? {
+            Judged::Ahead => {
+                self.park(community, carry);
+                Ok((Received::Ahead, Vec::new()))
+            }
             Judged::Keep => {
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
                 self.sets.add(community, SetName::Items, carry.item.header.ts.0, &id.0);
@@ -325,11 +342,11 @@ impl Engine {
         if header.community != community {
             return Ok(Judged::Refused("other_community"));
         }
-        if header.ts > now.after(limits::FUTURE_MS) {
-            return Ok(Judged::Early);
-        }
         if carry.body.is_none() {
             return Ok(Judged::Early);
+        }
+        if is_ahead(carry, now) {
+            return Ok(Judged::Ahead);
         }
         match header.target {
             Some(target) if header.kind.need().is_none() => self.judge_change(community, carry, target, ledger),
@@ -404,6 +421,7 @@ enum Judged {
     /// For an item that is not here yet: its target, or one between it and the end of its chain.
     Waits(ItemId),
     Early,
+    Ahead,
     Refused(&'static str),
     Forbidden(&'static str),
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING, author::item,
-    bans::struck, input::judged_kind, receive::Received,
+    bans::struck, due::is_ahead, input::judged_kind, receive::Received,
 };
 use crate::{
     authority::{Body as Does, Role},
@@ -296,11 +296,11 @@ impl Engine {
         if ledger.holds(community, SetName::Envelopes, id.0)? {
             return Ok((Received::Known, Vec::new()));
         }
-        let due = now.after(limits::FUTURE_MS);
-        let Some((body, _)) = carry.body.clone().filter(|_| envelope.value.ts <= due && carry.item.header.ts <= due)
-        else {
-            return Ok((Received::Early, Vec::new()));
-        };
+        let Some((body, _)) = carry.body.clone() else { return Ok((Received::Early, Vec::new())) };
+        if is_ahead(&carry, now) {
+            self.park(community, carry);
+            return Ok((Received::Ahead, Vec::new()));
+        }
         let Some(standing) = self.standing(community) else {
             return Ok((Received::Forbidden("no_community"), Vec::new()));
         };

@@ -119,6 +119,13 @@ impl Peer {
         Some(asking.transcript.tag(asking.shared.get(&community)?, Speaker::Asker))
     }
 
+    /// The peer does not know what we have proven to it: a hello has to show it again.
+    pub(super) fn is_unknown_in(&mut self, community: CommunityId) {
+        if let Some(asking) = &mut self.asking {
+            asking.proven.remove(&community);
+        }
+    }
+
     fn proven_by(&self, tag: &CommunityTag) -> Option<(CommunityId, Proven)> {
         self.answering.as_ref()?.proven.get(tag).copied()
     }

@@ -58,6 +58,9 @@ pub struct Standing {
     pub(super) was_in: bool,
     /// Whether the log has grown since `state` was worked out.
     pub(super) outgrown: bool,
+    /// Whether the log may say something of somebody by which what they wrote was not judged yet: this node's person
+    /// has just signed it, or the node stopped after it was kept.
+    pub(super) unjudged: bool,
     /// What the log said of each person when their items were last judged.
     judged: BTreeMap<PersonId, Vec<usize>>,
     own: bool,
@@ -84,6 +87,7 @@ impl Standing {
             synced: None,
             was_in: false,
             outgrown: false,
+            unjudged: true,
             judged: BTreeMap::new(),
             own,
             me,
@@ -118,6 +122,7 @@ impl Standing {
     /// Those of whom the log says something else than when this was asked last, as far as it decides
     /// which of their items stand.
     pub(super) fn judged_anew(&mut self) -> Vec<PersonId> {
+        self.unjudged = false;
         let mut now = BTreeMap::new();
         for person in self.state.judged() {
             now.insert(person, self.state.judged_by(person));

@@ -338,10 +338,14 @@ impl Engine {
             (Response::Take(of, _, next), Step::Through(periods, after)) if of == set => {
                 pull.step = beyond(set, periods, after, next);
             }
-            // The peer does not serve us: removed, or its log is behind. The next hello tries again.
-            _ => {
+            // The peer does not serve us: we are removed, its log is behind, or it has forgotten our proof, since its
+            // disk refused a batch. The next round's hello tries again.
+            (response, _) => {
                 if let Some(state) = self.peers.get_mut(peer) {
                     state.pulls.remove(&community);
+                    if matches!(&response, Response::Refused(name) if name.as_str() == "unknown") {
+                        state.is_unknown_in(community);
+                    }
                 }
                 return Ok(effects);
             }

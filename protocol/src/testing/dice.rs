@@ -1,5 +1,7 @@
 //! Chance that can be played again.
 
+use std::ops::RangeInclusive;
+
 /// A small generator (SplitMix64), for choosing what a test does; never for keys.
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
@@ -23,6 +25,12 @@ impl Dice {
     pub fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX);
         self.draw().checked_rem(bound).map_or(0, |drawn| usize::try_from(drawn).unwrap_or_default())
+    }
+
+    /// A number of a range, its ends among them.
+    pub fn within(&mut self, range: &RangeInclusive<u64>) -> u64 {
+        let span = usize::try_from(range.end().saturating_sub(*range.start())).unwrap_or(usize::MAX);
+        range.start().saturating_add(self.below(span.saturating_add(1)) as u64)
     }
 
     /// Whether something happens that happens `times` in `of`.

@@ -32,6 +32,7 @@ pub struct Memory {
     book: BTreeMap<(CommunityId, Vec<u8>), AddressList>,
     items: BTreeMap<ItemId, Item>,
     bodies: BTreeMap<BodyHash, SaltedBody>,
+    chain_ends: BTreeMap<(CommunityId, Scope, PublicKey), (u32, ItemId)>,
     addresses: BTreeMap<(CommunityId, PersonId, String), ItemId>,
     envelopes: BTreeMap<EnvelopeId, (Envelope, KeptEnvelope)>,
     bundles: BTreeMap<BundleHash, Vec<u8>>,
@@ -66,6 +67,10 @@ impl Memory {
                         self.addresses.entry((read_in, item.header.author, address)).or_insert(item.id);
                     }
                 }
+                let header = &item.header;
+                let end = self.chain_ends.entry((header.community, header.scope, header.device));
+                let end = end.or_insert((header.seq, item.id));
+                *end = (*end).max((header.seq, item.id));
                 self.bodies.insert(item.header.body_hash, body);
                 self.items.insert(item.id, *item);
             }
@@ -110,6 +115,13 @@ impl Memory {
             .filter(|(e, kept)| e.to == community && kept.outcome == Outcome::Shown)
             .map(|(e, _)| e.item);
         own.map(|s| ItemId(s.2)).chain(relayed).collect()
+    }
+
+    /// Whether this is the id of an operation, an item or an envelope that is kept.
+    pub(super) fn has(&self, id: &AnyId) -> bool {
+        self.items.contains_key(&ItemId(*id))
+            || self.envelopes.contains_key(&EnvelopeId(*id))
+            || self.communities.keys().any(|of| self.sets.contains(&(*of, SetName::Operations, *id)))
     }
 
     /// Loses the epoch keys of a community, and everything that one was sealed in.
@@ -191,11 +203,7 @@ impl Ledger for Memory {
         scope: Scope,
         device: PublicKey,
     ) -> Result<Option<(u32, ItemId)>, Infallible> {
-        let chain = self
-            .items
-            .values()
-            .filter(|i| i.header.community == community && i.header.scope == scope && i.header.device == device);
-        Ok(chain.map(|i| (i.header.seq, i.id)).max())
+        Ok(self.chain_ends.get(&(community, scope, device)).copied())
     }
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Infallible> {
         Ok(self.changes(id, Kind::TOMBSTONE).any(|i| i.header.author == author))

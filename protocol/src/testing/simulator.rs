@@ -9,17 +9,21 @@
 //! crosses as its bytes and is decoded and checked where it arrives; a connection's frames arrive in order, gossip in
 //! any; nothing happens between two calls.
 
+mod batch;
 mod carry_out;
 mod gossip;
 mod hostile;
 mod node;
+mod planted;
 mod run;
 mod tally;
 #[cfg(test)]
 mod tests;
 mod wires;
 
+pub use batch::{FaultTally, Faults};
 pub use hostile::Received;
+pub use planted::Planted;
 pub use tally::{GossipTally, Traffic};
 
 use std::{
@@ -49,10 +53,14 @@ pub struct Conditions {
     pub latency_ms: RangeInclusive<u64>,
     /// Of a thousand gossip frames, so many are lost.
     pub gossip_lost: usize,
-    /// Of a thousand gossip frames, so many come twice.
+    /// Of a thousand gossip frames, so many come more than once.
     pub gossip_doubled: usize,
+    /// How often those come.
+    pub gossip_copies: usize,
     /// To how many neighbours a node passes gossip; who they are is drawn anew each time. Gossipsub's mesh has six.
     pub fanout: usize,
+    /// What may go wrong with the nodes themselves.
+    pub faults: Faults,
     /// Whether strikes lead to bans. Without them a hostile node goes on, and what stands behind bans is tried.
     pub bans: bool,
     /// Most steps of one call. More of them is talk without end.
@@ -69,7 +77,9 @@ impl Default for Conditions {
             latency_ms: 5..=120,
             gossip_lost: 0,
             gossip_doubled: 0,
+            gossip_copies: 2,
             fanout: 6,
+            faults: Faults::default(),
             bans: true,
             most_steps: 20_000_000,
             aloud: false,
@@ -108,6 +118,7 @@ pub struct Simulator {
     questions: BTreeMap<u64, Question>,
     tally: Tally,
     published: Vec<std::sync::Arc<Frame>>,
+    planted: Option<Planted>,
 }
 
 /// What happens at some time.
@@ -131,8 +142,12 @@ enum Due {
     Response { token: u64, bytes: Vec<u8> },
     /// A question has waited long enough.
     TooLate { token: u64 },
+    /// A late batch is on the disk.
+    Kept { at: String, life: u64 },
+    /// A node that has crashed starts again.
+    Restart { at: String, life: u64 },
     /// Gossip arrives.
-    Gossip { connection: u64, from: String, to: String, frame: std::sync::Arc<Frame> },
+    Gossip { connection: u64, from: String, to: String, frame: std::sync::Arc<Frame>, hops: u32 },
 }
 
 impl Due {
@@ -162,7 +177,13 @@ impl Simulator {
             questions: BTreeMap::new(),
             tally: Tally::default(),
             published: Vec::new(),
+            planted: None,
         }
+    }
+
+    /// Plants a fault in all nodes, from now on.
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = Some(planted);
     }
 
     /// The seed.
@@ -201,10 +222,25 @@ impl Simulator {
         self.start(name);
     }
 
-    /// The same for each of these.
+    /// Adds a running node with all that another has kept, and with its keys: a home that somebody has copied. Only the
+    /// transport's name is another.
     ///
     /// # Panics
-    /// As [`Simulator::add`].
+    /// When nobody is called `name`.
+    pub fn copy(&mut self, name: &str, copied: &str) {
+        let original = self.node(name);
+        let (identity, memory) = (original.identity.clone(), original.memory.clone());
+        let mut node = Node::new(copied);
+        node.identity = Identity { peer: copied.as_bytes().to_vec(), ..identity };
+        node.memory = memory;
+        self.nodes.insert(copied.to_owned(), node);
+        self.start(copied);
+    }
+
+    /// Adds each of these: see [`Simulator::add`].
+    ///
+    /// # Panics
+    /// As that.
     #[must_use]
     pub fn with(mut self, names: &[&str]) -> Simulator {
         for name in names {
@@ -284,11 +320,34 @@ impl Simulator {
         self.node(name).online
     }
 
-    /// Puts a node's clock ahead of the others', or back.
+    /// Puts a node's clock ahead of the others', or back. What it has asked to be woken for comes when it would have
+    /// come: a timer counts the time that passes, not the hands of a clock.
     ///
     /// # Panics
     /// When nobody is called so.
     pub fn set_clock(&mut self, name: &str, ahead_ms: i64) {
-        self.node_mut(name).ahead_ms = ahead_ms;
+        let now = self.now;
+        let node = self.node_mut(name);
+        (node.ahead_ms, node.set) = (ahead_ms, now);
+    }
+
+    /// Has a node's clock go so many milliseconds in each second of the others, from now on.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn set_pace(&mut self, name: &str, ms_a_second: u64) {
+        let now = self.now;
+        let node = self.node_mut(name);
+        node.ahead_ms = node.ahead_ms(now);
+        (node.pace, node.set) = (ms_a_second, now);
+    }
+
+    /// When a node was woken last.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    #[must_use]
+    pub fn woken(&self, name: &str) -> Millis {
+        self.node(name).woken
     }
 }

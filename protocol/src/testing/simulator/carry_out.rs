@@ -2,24 +2,27 @@
 
 use super::{Due, Simulator, node::named};
 use crate::{
-    engine::{Effect, Verdict},
+    engine::{Effect, Event, Verdict},
     limits,
     time::Millis,
 };
 
 impl Simulator {
-    /// Carries out the effects of one input, in their order.
+    /// Carries out effects in their order. What is to be kept is kept by then.
     ///
     /// # Panics
     /// When the engine breaks a bound of the wire, or judges or answers what it was never asked.
     pub(super) fn carry_out(&mut self, name: &str, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Keep(keep) => {
-                    self.tally.kept = self.now;
-                    self.node_mut(name).memory.keep(keep);
-                }
                 Effect::Tell(event) => {
+                    if let Event::Item(_, id) = &event {
+                        assert!(
+                            self.node(name).memory.has(&id.0),
+                            "SEED={}: {name} tells of what it does not keep: {id}",
+                            self.seed
+                        );
+                    }
                     self.tally.note(self.now, ("tell", name, ""), format!("{event:?}").as_bytes());
                     if self.conditions.aloud {
                         eprintln!("    {name} tells {event:?}");
@@ -67,6 +70,7 @@ impl Simulator {
                 }
                 Effect::Dial { peer, .. } => self.dial(name, &named(&peer)),
                 Effect::Wake(at) => self.set_timer(name, at),
+                Effect::Keep(_) => {}
             }
         }
     }
@@ -74,17 +78,21 @@ impl Simulator {
     /// `at` is a time of the node's own clock.
     fn set_timer(&mut self, name: &str, at: Millis) {
         let number = self.number();
+        let now = self.now;
         let node = self.node_mut(name);
         node.wake = number;
-        let (life, ahead_ms) = (node.life, node.ahead_ms);
-        let at = Millis(at.0.saturating_add_signed(ahead_ms.saturating_neg()));
-        self.schedule(at, Due::Wake { at: name.to_owned(), life, number });
+        let life = node.life;
+        let wait = at.since(node.clock(now));
+        self.schedule(self.now.after(wait), Due::Wake { at: name.to_owned(), life, number });
     }
 
     fn judged(&mut self, name: &str, token: u64, verdict: Verdict) {
         let held = self.node_mut(name).held.remove(&token).expect("a verdict is of something that is held");
         match verdict {
-            Verdict::Accept => self.spread(name, Some(&held.from), &held.frame),
+            Verdict::Accept => {
+                self.node_mut(name).passed_on.extend(held.id);
+                self.spread(name, Some(&held.from), &held.frame, held.hops);
+            }
             Verdict::Ignore => self.tally.gossip.ignored = self.tally.gossip.ignored.saturating_add(1),
             Verdict::Reject => self.tally.gossip.rejected = self.tally.gossip.rejected.saturating_add(1),
         }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use super::{Due, Simulator, node::Node};
 use crate::{
-    engine::{Input, check_gossip},
+    engine::{CheckedGossip, Input, check_gossip},
     epoch::EpochKey,
-    id::CommunityId,
+    id::{CommunityId, OpId},
+    wire::AnyId,
 };
 
 /// How long a node knows what it has seen: the real network's memory.
@@ -29,6 +30,10 @@ pub(super) struct Frame {
 pub(super) struct Held {
     pub(super) from: String,
     pub(super) frame: Arc<Frame>,
+    /// How many nodes it has come over.
+    pub(super) hops: u32,
+    /// What it brings, where that is sound.
+    pub(super) id: Option<AnyId>,
 }
 
 impl Frame {
@@ -45,7 +50,7 @@ impl Simulator {
         if self.is_new(name, &frame) {
             self.published.extend(self.conditions.recorded.then(|| Arc::clone(&frame)));
             self.tally.gossip.published = self.tally.gossip.published.saturating_add(1);
-            self.spread(name, None, &frame);
+            self.spread(name, None, &frame, 0);
         }
     }
 
@@ -71,7 +76,7 @@ impl Simulator {
     }
 
     /// Passes gossip to neighbours on its topic, not back to where it came from.
-    pub(super) fn spread(&mut self, name: &str, source: Option<&str>, frame: &Arc<Frame>) {
+    pub(super) fn spread(&mut self, name: &str, source: Option<&str>, frame: &Arc<Frame>, hops: u32) {
         let listens = |peer: &str| self.nodes.get(peer).is_some_and(|node| node.topics.contains(&frame.topic));
         let mut to: Vec<String> = self
             .node(name)
@@ -87,26 +92,27 @@ impl Simulator {
             to.truncate(self.conditions.fanout);
         }
         for peer in to {
-            self.send(name, &peer, frame);
+            self.send(name, &peer, frame, hops);
         }
     }
 
     /// Sends gossip over one connection, as reliably as conditions are.
-    pub(super) fn send(&mut self, from: &str, to: &str, frame: &Arc<Frame>) {
+    pub(super) fn send(&mut self, from: &str, to: &str, frame: &Arc<Frame>, hops: u32) {
         let Some(connection) = self.node(from).peers.get(to).copied() else { return };
-        let twice = self.dice.chance(self.conditions.gossip_doubled, 1000);
-        for _ in 0..if twice { 2 } else { 1 } {
+        let again = self.dice.chance(self.conditions.gossip_doubled, 1000);
+        for _ in 0..if again { self.conditions.gossip_copies } else { 1 } {
             if self.dice.chance(self.conditions.gossip_lost, 1000) {
                 self.tally.gossip.lost = self.tally.gossip.lost.saturating_add(1);
                 continue;
             }
             let at = self.now.after(self.latency(from, to));
             let (from, to, frame) = (from.to_owned(), to.to_owned(), Arc::clone(frame));
-            self.schedule(at, Due::Gossip { connection, from, to, frame });
+            let hops = hops.saturating_add(1);
+            self.schedule(at, Due::Gossip { connection, from, to, frame, hops });
         }
     }
 
-    pub(super) fn gossip_arrives(&mut self, connection: u64, from: &str, to: &str, frame: &Arc<Frame>) {
+    pub(super) fn gossip_arrives(&mut self, connection: u64, (from, to): (&str, &str), frame: &Arc<Frame>, hops: u32) {
         if !self.is_open(connection) || !self.node(to).online {
             return;
         }
@@ -126,11 +132,23 @@ impl Simulator {
             return;
         }
         self.tally.gossip.first = self.tally.gossip.first.saturating_add(1);
+        self.tally.gossip.hops = self.tally.gossip.hops.saturating_add(hops.into());
+        self.tally.gossip.most_hops = self.tally.gossip.most_hops.max(hops);
         let Some((community, key)) = self.node(to).key_of(&frame.topic) else { return };
         let gossip = check_gossip(&frame.data, &key, &frame.topic).map(|gossip| (community, gossip));
         let token = self.number();
-        self.node_mut(to).held.insert(token, Held { from: from.to_owned(), frame: Arc::clone(frame) });
+        let id = gossip.as_ref().ok().map(|(_, gossip)| named(gossip));
+        let held = Held { from: from.to_owned(), frame: Arc::clone(frame), hops, id };
+        self.node_mut(to).held.insert(token, held);
         self.input(to, Input::Gossip { peer: from.as_bytes().to_vec(), token, gossip });
+    }
+}
+
+/// The id of what gossip brings.
+fn named(gossip: &CheckedGossip) -> AnyId {
+    match gossip {
+        CheckedGossip::Operation(operation) | CheckedGossip::Epoch(operation, _) => OpId::from(operation.id()).0,
+        CheckedGossip::Carry(carry) => carry.envelope_id().map_or(carry.id().0, |envelope| envelope.0),
     }
 }
 

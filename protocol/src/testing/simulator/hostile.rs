@@ -172,6 +172,6 @@ impl Simulator {
     pub fn send_gossip(&mut self, from: &str, to: &str, topic: &str, data: Vec<u8>) {
         assert!(self.are_connected(from, to), "{from} and {to} are not connected");
         let frame = Frame::new(topic, data);
-        self.send(from, to, &frame);
+        self.send(from, to, &frame, 0);
     }
 }

@@ -5,11 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{super::Memory, gossip::Held, hostile::Received};
+use super::{super::Memory, batch::Keeping, gossip::Held, hostile::Received};
 use crate::{
     bytes::{Blob, List},
     encoding::{decode, encode},
-    engine::{Answer, CommandRefusal, Effect, Engine, Event, Identity, Ticket},
+    engine::{Answer, CommandRefusal, Effect, Engine, Event, Identity, Input, Ticket},
     epoch::SealingKey,
     key::SecretKey,
     ledger::AddressList,
@@ -17,7 +17,7 @@ use crate::{
     person::Ladder,
     text::Text,
     time::Millis,
-    wire::Response,
+    wire::{AnyId, Response},
 };
 
 /// A node, or what is left of it while it is stopped.
@@ -46,7 +46,19 @@ pub(super) struct Node {
     pub(super) held: BTreeMap<u64, Held>,
     /// The number of the timer that was set last.
     pub(super) wake: u64,
+    /// How far its clock was ahead when it was set last, when that was, and how many milliseconds it goes in a second.
     pub(super) ahead_ms: i64,
+    pub(super) set: Millis,
+    pub(super) pace: u64,
+    /// When it was woken last, by the clock of the simulation.
+    pub(super) woken: Millis,
+    /// The batch that its disk is keeping, and what has come meanwhile.
+    pub(super) keeping: Option<Keeping>,
+    pub(super) inbox: VecDeque<Input>,
+    /// Commands of which nothing was kept.
+    pub(super) failed: BTreeSet<Ticket>,
+    /// What it has passed on in this batch.
+    pub(super) passed_on: Vec<AnyId>,
     /// What a hostile node has received and nobody has read.
     pub(super) received: VecDeque<Received>,
     pub(super) tamper: Option<Tamper>,
@@ -80,6 +92,13 @@ impl Node {
             held: BTreeMap::new(),
             wake: 0,
             ahead_ms: 0,
+            set: Millis(0),
+            pace: 1_000,
+            woken: Millis(0),
+            keeping: None,
+            inbox: VecDeque::new(),
+            failed: BTreeSet::new(),
+            passed_on: Vec::new(),
             received: VecDeque::new(),
             tamper: None,
         }
@@ -87,7 +106,15 @@ impl Node {
 
     /// The time that its clock shows.
     pub(super) fn clock(&self, now: Millis) -> Millis {
-        Millis(now.0.saturating_add_signed(self.ahead_ms))
+        Millis(now.0.saturating_add_signed(self.ahead_ms(now)))
+    }
+
+    /// How far its clock is ahead.
+    pub(super) fn ahead_ms(&self, now: Millis) -> i64 {
+        let passed = i64::try_from(now.since(self.set)).unwrap_or(i64::MAX);
+        let pace = i64::try_from(self.pace).unwrap_or(i64::MAX).saturating_sub(1_000);
+        let gained = passed.saturating_mul(pace).checked_div(1_000).unwrap_or(0);
+        self.ahead_ms.saturating_add(gained)
     }
 
     pub(super) fn stop(&mut self) {
@@ -100,6 +127,7 @@ impl Node {
         self.banned.clear();
         self.seen.clear();
         self.held.clear();
+        self.passed_on.clear();
     }
 
     /// Begins a life with an engine; what it does first is given back.

@@ -3,11 +3,10 @@
 //! Leaves to others: what each step does. Always true: steps are taken by the time at which they are due, those of one
 //! time in the order in which they were scheduled; a stopped node takes none.
 
-use super::{Due, Received, Simulator, node};
+use super::{Due, Simulator, node};
 use crate::{
     engine::{Answer, Command, CommandRefusal, Effect, Input, ROUND_MS, Ticket},
     id::CommunityId,
-    testing::START,
     time::Millis,
 };
 
@@ -20,11 +19,27 @@ impl Simulator {
     /// # Panics
     /// When it is never answered, or the node does not run.
     pub fn command(&mut self, name: &str, command: Command) -> Result<Answer, CommandRefusal> {
-        let ticket = self.order(name, command);
+        let answer = self.try_command(name, command);
+        assert!(answer.is_some(), "SEED={}: {name} does not answer", self.seed);
+        answer.expect("it was just looked for")
+    }
+
+    /// The same where the node may crash or its disk refuse: then there is no answer.
+    ///
+    /// # Errors
+    /// The engine's.
+    ///
+    /// # Panics
+    /// When the node goes on and never answers, or does not run.
+    pub fn try_command(&mut self, name: &str, command: Command) -> Option<Result<Answer, CommandRefusal>> {
+        let (ticket, life) = (self.order(name, command), self.node(name).life);
         self.steps = 0;
         loop {
             if let Some(answer) = self.answer(name, ticket) {
-                return answer;
+                return Some(answer);
+            }
+            if self.has_failed(name, ticket) || self.node(name).life != life {
+                return None;
             }
             assert!(self.step(), "SEED={}: {name} does not answer", self.seed);
         }
@@ -117,6 +132,7 @@ impl Simulator {
     /// # Panics
     /// When nobody is called so.
     pub fn stop(&mut self, name: &str) {
+        self.break_off_keeping(name);
         self.break_all(name);
         self.node_mut(name).stop();
     }
@@ -137,14 +153,19 @@ impl Simulator {
     /// When nobody is called so.
     pub fn start(&mut self, name: &str) {
         self.stop(name);
-        let seed = self.entropy();
-        let now = self.now;
-        let bans = self.conditions.bans;
-        let node = self.node_mut(name);
-        let effects = node.load(&seed, now, bans);
-        let list = node::address_list(name.as_bytes(), now.0).expect("a name is an address");
-        self.carry_out(name, effects);
+        self.load(name);
+        let list = node::address_list(name.as_bytes(), self.now.0).expect("a name is an address");
         self.own_input(name, Input::Listening(list));
+    }
+
+    /// Gives a node an engine that knows what is kept.
+    pub(super) fn load(&mut self, name: &str) {
+        let seed = self.entropy();
+        let (now, bans) = (self.now, self.conditions.bans);
+        let node = self.node_mut(name);
+        node.woken = now;
+        let effects = node.load(&seed, now, bans);
+        self.carry_out(name, effects);
     }
 
     /// One thing that is due. Answers false when nothing is.
@@ -155,6 +176,7 @@ impl Simulator {
             self.busy = self.busy.saturating_sub(1);
         }
         self.steps = self.steps.saturating_add(1);
+        self.tally.steps = self.tally.steps.saturating_add(1);
         assert!(self.steps <= self.conditions.most_steps, "SEED={}: the nodes talk without end", self.seed);
         match due {
             Due::Own { at, life, input } => {
@@ -175,30 +197,21 @@ impl Simulator {
             Due::Request { token, bytes } => self.requested(token, &bytes),
             Due::Response { token, bytes } => self.responded(token, &bytes),
             Due::TooLate { token } => self.too_late(token),
-            Due::Gossip { connection, from, to, frame } => self.gossip_arrives(connection, &from, &to, &frame),
+            Due::Kept { at, life } => {
+                if self.node(&at).life == life {
+                    self.kept(&at);
+                }
+            }
+            Due::Restart { at, life } => {
+                if self.node(&at).life == life {
+                    self.start(&at);
+                }
+            }
+            Due::Gossip { connection, from, to, frame, hops } => {
+                self.gossip_arrives(connection, (&from, &to), &frame, hops);
+            }
         }
         true
-    }
-
-    /// Hands an input to whoever plays the node.
-    pub(super) fn input(&mut self, name: &str, input: Input) {
-        self.tally.note(self.now, (input.name(), name, ""), &[]);
-        if self.conditions.aloud {
-            eprintln!("{} {name}: {}", self.now.since(START), input.name());
-        }
-        let now = self.now;
-        let node = self.node_mut(name);
-        if !node.online {
-            return;
-        }
-        let clock = node.clock(now);
-        match &mut node.engine {
-            Some(engine) => {
-                let Ok(effects) = engine.handle(clock, input, &node.memory);
-                self.carry_out(name, effects);
-            }
-            None => node.received.extend(Received::of(input)),
-        }
     }
 
     /// An input that comes from the node itself.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Simulator;
+use super::{FaultTally, Simulator};
 use crate::{bytes::Bytes, time::Millis};
 
 /// Frames that have arrived, and their bytes.
@@ -42,6 +42,10 @@ pub struct GossipTally {
     pub ignored: u64,
     /// Verdicts that blamed its sender.
     pub rejected: u64,
+    /// Over how many connections those of `first` had come, together.
+    pub hops: u64,
+    /// Over how many one of them had come at most.
+    pub most_hops: u32,
 }
 
 impl GossipTally {
@@ -57,6 +61,11 @@ pub(super) struct Tally {
     /// When somebody has kept something last.
     pub(super) kept: Millis,
     pub(super) gossip: GossipTally,
+    pub(super) faults: FaultTally,
+    /// Everything that was due and has happened.
+    pub(super) steps: u64,
+    /// Things that answers have brought.
+    pub(super) fetched: u64,
     exchange: BTreeMap<(String, String), Traffic>,
     gossips: BTreeMap<(String, String), Traffic>,
     trace: blake3::Hasher,
@@ -106,6 +115,18 @@ impl Simulator {
     #[must_use]
     pub fn all_traffic(&self) -> Traffic {
         self.tally.exchange.values().chain(self.tally.gossips.values()).fold(Traffic::default(), |sum, t| sum.and(*t))
+    }
+
+    /// How many steps were taken: everything that was due and has happened.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.tally.steps
+    }
+
+    /// How many operations, items and other things answers have brought.
+    #[must_use]
+    pub fn fetched(&self) -> u64 {
+        self.tally.fetched
     }
 
     /// What became of gossip.

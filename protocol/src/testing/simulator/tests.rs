@@ -30,11 +30,14 @@ fn garden(simulator: &mut Simulator, others: &[&str]) -> CommunityId {
     garden
 }
 
-fn post(simulator: &mut Simulator, name: &str, community: CommunityId, text: &str) {
+fn writing(community: CommunityId, text: &str) -> Command {
     let attachments = crate::bytes::List::none();
     let post = Post { version: V1, title: None, text: Text::written(text).unwrap(), attachments };
-    let draft = Draft::new(Body::Post(post));
-    simulator.command(name, Command::Write { communities: vec![community], draft }).unwrap();
+    Command::Write { communities: vec![community], draft: Draft::new(Body::Post(post)) }
+}
+
+fn post(simulator: &mut Simulator, name: &str, community: CommunityId, text: &str) {
+    simulator.command(name, writing(community, text)).unwrap();
 }
 
 fn readable(simulator: &Simulator, name: &str, community: CommunityId) -> usize {
@@ -188,4 +191,87 @@ fn time_leaps_and_clocks_differ_where_a_test_says_so() {
     post(&mut simulator, "bob", garden, "a minute ago");
     simulator.run_until_quiet(10 * ROUND_MS);
     assert_eq!(readable(&simulator, "alice", garden), 2);
+}
+
+#[test]
+fn a_node_may_crash_at_any_place_of_a_batch_and_keeps_all_of_it_or_nothing() {
+    let (mut answered, mut kept, mut lost) = (0, 0, 0);
+    for seed in 0..60 {
+        let mut simulator = Simulator::new(seed).with(&["alice"]);
+        let garden = garden(&mut simulator, &[]);
+        simulator.conditions.faults.crashes = 10_000;
+        let answer = simulator.try_command("alice", writing(garden, "text"));
+        simulator.conditions.faults = Faults::default();
+        assert!(!simulator.is_online("alice"), "it has crashed");
+        let shown = readable(&simulator, "alice", garden) == 2;
+        assert!(shown || answer.is_none(), "what was acknowledged is kept");
+        simulator.run_for(60_000);
+        assert!(simulator.is_online("alice"), "it has started again");
+        let loaded = simulator.engine("alice").communities().contains_key(&garden);
+        assert!(loaded && (readable(&simulator, "alice", garden) == 2) == shown);
+        answered += usize::from(answer.is_some());
+        kept += usize::from(shown);
+        lost += usize::from(!shown);
+    }
+    assert!(answered > 5 && kept > answered && lost > 5, "{answered} answered, {kept} kept, {lost} not");
+}
+
+#[test]
+fn a_disk_that_refuses_keeps_and_tells_nothing_and_the_node_goes_on() {
+    let mut simulator = Simulator::new(9).with(&["alice", "bob"]);
+    let garden = garden(&mut simulator, &["bob"]);
+    let (events, gossip) = (simulator.events("alice").len(), simulator.gossip().published);
+    simulator.conditions.faults.refused = 10_000;
+    assert_eq!(simulator.try_command("alice", writing(garden, "refused")), None);
+    simulator.conditions.faults = Faults::default();
+    assert_eq!((readable(&simulator, "alice", garden), simulator.faults().refused), (1, 1));
+    assert!(!simulator.events("alice")[events..].iter().any(|event| matches!(event, Event::Item(..))));
+    assert_eq!(simulator.gossip().published, gossip);
+    post(&mut simulator, "alice", garden, "kept");
+    simulator.run_until_quiet(10 * ROUND_MS);
+    assert_eq!(readable(&simulator, "bob", garden), 2);
+}
+
+#[test]
+fn a_late_disk_holds_back_what_follows_and_what_comes_meanwhile() {
+    let mut simulator = Simulator::new(10).with(&["alice", "bob"]);
+    let garden = garden(&mut simulator, &["bob"]);
+    simulator.conditions.faults = Faults { late: 10_000, late_ms: 3_000..=3_000, ..Faults::default() };
+    let start = simulator.now();
+    post(&mut simulator, "alice", garden, "late");
+    assert!(simulator.now().since(start) >= 3_000, "the answer waits for the disk");
+    assert_eq!(readable(&simulator, "bob", garden), 1, "and so does gossip");
+    simulator.conditions.faults = Faults::default();
+    simulator.run_until_quiet(10 * ROUND_MS);
+    assert_eq!(readable(&simulator, "bob", garden), 2);
+    // A node that stops meanwhile has kept it or has not.
+    simulator.conditions.faults = Faults { late: 10_000, late_ms: 3_000..=3_000, ..Faults::default() };
+    for _ in 0..20 {
+        let before = readable(&simulator, "alice", garden);
+        let ticket = simulator.order("alice", writing(garden, "perhaps"));
+        simulator.run_for(1_000);
+        simulator.start("alice");
+        assert!(simulator.answer("alice", ticket).is_none());
+        assert!((before..=before + 1).contains(&readable(&simulator, "alice", garden)));
+        simulator.run_for(10_000);
+    }
+    assert!((4..22).contains(&readable(&simulator, "alice", garden)), "some are kept and some are not");
+}
+
+#[test]
+fn a_clock_may_go_at_another_pace_and_its_timers_follow_the_time_that_passes() {
+    let mut simulator = Simulator::new(11).with(&["alice", "bob"]);
+    let garden = garden(&mut simulator, &["bob"]);
+    simulator.set_pace("bob", 2_000);
+    simulator.run_for(60_000);
+    let before = simulator.memory("bob").readable(garden);
+    post(&mut simulator, "bob", garden, "a minute ahead");
+    let after = simulator.memory("bob").readable(garden);
+    let new = after.difference(&before).next().unwrap();
+    let item = crate::ledger::Ledger::item(simulator.memory("bob"), *new).unwrap().unwrap().trusted().unwrap();
+    let ahead = item.header.ts.since(simulator.now());
+    assert!((59_000..=61_000).contains(&ahead), "{ahead}");
+    simulator.set_pace("bob", 1_000);
+    simulator.run_for(60_000);
+    assert!(simulator.now().since(simulator.woken("bob")) <= ROUND_MS, "it is woken as before");
 }

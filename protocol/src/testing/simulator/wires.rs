@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a question may stay unanswered: the real network's bound.
-const PATIENCE_MS: u64 = 10_000;
+pub(super) const PATIENCE_MS: u64 = 10_000;
 
 /// How long what was sent to a peer may take, before its connection is closed: as in the real network.
 const PARTING_MS: u64 = 1_000;
@@ -132,8 +132,7 @@ impl Simulator {
 
     pub(super) fn latency(&mut self, a: &str, b: &str) -> u64 {
         let range = self.latencies.get(&pair(a, b)).unwrap_or(&self.conditions.latency_ms).clone();
-        let span = usize::try_from(range.end().saturating_sub(*range.start())).unwrap_or(usize::MAX);
-        range.start().saturating_add(self.dice.below(span.saturating_add(1)) as u64)
+        self.dice.within(&range)
     }
 
     /// When a frame that is sent now gets to an end of a connection.
@@ -303,6 +302,7 @@ impl Simulator {
                 if let Response::Take(_, _, Some(next)) = response {
                     self.input(&to, Input::Outlined { peer: peer.clone(), id, next });
                 }
+                self.tally.fetched = self.tally.fetched.saturating_add(things.len() as u64);
                 for thing in things {
                     self.input(&to, Input::Arrived { peer: peer.clone(), id, thing: Box::new(thing) });
                 }
