@@ -5,9 +5,10 @@ use hearth_protocol::{
     engine::{Answer, Keep},
     id::{CommunityId, EnvelopeId, ItemId},
     invite::InviteCert,
-    item::{Item, Kind, SaltedBody},
+    item::{Header, Item, Kind, SaltedBody},
     ledger::Ledger as _,
     link::{Envelope, Outcome},
+    reconcile::{Position, item_position},
     signed::{Signed, Verified},
     time::Millis,
     wire::{AnyId, SetName},
@@ -46,7 +47,7 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
         Keep::Item { read_in, item, body, received, by, address } => {
             keep_item(overlay, read_in, &item, &body, received)?;
             if by.is_none() {
-                put_in_set(overlay, read_in, SetName::Items, item.header.ts, &item.id.0);
+                put_in_items(overlay, read_in, &item)?;
                 place_own(overlay, read_in, &item, received, address)?;
             }
         }
@@ -74,9 +75,22 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn put_in_set(overlay: &mut Overlay<'_>, community: CommunityId, set: SetName, claimed: Millis, id: &AnyId) {
+fn put_in_set(overlay: &mut Overlay<'_>, community: CommunityId, set: SetName, position: Position, id: &AnyId) {
     overlay.put(keys::set(community, set).with(&id.0).into_vec(), Vec::new());
-    overlay.put(keys::place(community, set, claimed.0, &id.0).into_vec(), Vec::new());
+    overlay.put(keys::place(community, set, position, &id.0).into_vec(), Vec::new());
+}
+
+/// Puts an item into the set of its scope.
+pub(super) fn put_in_items(overlay: &mut Overlay<'_>, community: CommunityId, item: &Item) -> Result<(), ReadError> {
+    let (set, position) = stands_at(overlay, &item.header)?;
+    put_in_set(overlay, community, set, position, &item.id.0);
+    Ok(())
+}
+
+/// In which set an item is, and where.
+pub(super) fn stands_at(overlay: &Overlay<'_>, header: &Header) -> Result<(SetName, Position), ReadError> {
+    let position = item_position(header.kind, header.ts, header.target, overlay)?;
+    Ok((SetName::of(header.scope), position))
 }
 
 fn keep_item(
@@ -114,7 +128,7 @@ fn refer(overlay: &mut Overlay<'_>, item: &Item) {
 /// Puts back what [`hide`] took away.
 fn show(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
-    put_in_set(overlay, community, SetName::Items, item.header.ts, &id.0);
+    put_in_items(overlay, community, &item)?;
     refer(overlay, &item);
     place_own(overlay, community, &item, received, None)
 }
@@ -124,8 +138,9 @@ fn show(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result
 fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
     let header = &item.header;
-    overlay.delete(keys::set(community, SetName::Items).with(id.as_bytes()).into_vec());
-    overlay.delete(keys::place(community, SetName::Items, header.ts.0, id.as_bytes()).into_vec());
+    let (set, position) = stands_at(overlay, header)?;
+    overlay.delete(keys::set(community, set).with(id.as_bytes()).into_vec());
+    overlay.delete(keys::place(community, set, position, id.as_bytes()).into_vec());
     for parent in &header.re {
         overlay.delete(keys::replies(*parent).with(id.as_bytes()).into_vec());
     }
@@ -133,7 +148,8 @@ fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result
     overlay.delete(keys::timeline(community).number(header.ts.min(received).0).with(id.as_bytes()).into_vec());
     if let Some(target) = header.target {
         overlay.delete(keys::changes(target).with(id.as_bytes()).into_vec());
-        let back = header.kind == Kind::TOMBSTONE && overlay.holds(community, SetName::Items, target.0)?;
+        // It is of its target's scope, and so of its set.
+        let back = header.kind == Kind::TOMBSTONE && overlay.holds(community, set, target.0)?;
         if back && let Some((target, received)) = read_item(overlay, target)? {
             place_own(overlay, community, &target, received, None)?;
         }
@@ -199,7 +215,7 @@ fn keep_envelope(
 ) -> Result<(), ReadError> {
     let says = &envelope.value;
     overlay.put(keys::envelope(id).into_vec(), encode_row(&EnvelopeRow(envelope.signed.clone(), outcome)));
-    put_in_set(overlay, says.to, SetName::Envelopes, says.ts, &id.0);
+    put_in_set(overlay, says.to, SetName::Envelopes, says.ts.0, &id.0);
     overlay.put(keys::paths(says.to, says.item).with(id.as_bytes()).into_vec(), Vec::new());
     let quota = keys::quota(says.in_link, says.ts.day())
         .with(says.broker.as_bytes())

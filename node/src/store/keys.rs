@@ -74,6 +74,9 @@ pub(super) enum Table {
     Indexed = b'V',
     /// nothing -> nothing: there once what was written before is indexed by the time that it claims
     Placed = b'W',
+    /// nothing -> nothing: there once the items that were written before are in the set of their scope, and changes
+    /// stand where what they change does
+    Parted = b'X',
     /// the next store sequence
     Next = b'#',
     /// nothing -> nothing: there once the rows of secrets that were written before are sealed

@@ -6,12 +6,13 @@ use hearth_protocol::{
     bytes::{Blob, Bytes, List},
     encoding::V1,
     engine::{Answer, Command, Effect, Engine, Identity, Input, Keep},
-    epoch::SealingKey,
+    epoch::{Scope, SealingKey},
     id::{CertId, CommunityId, ItemId, OpId},
-    item::{Body, Draft, Post},
+    item::{Body, Draft, Edit, Post},
     key::SecretKey,
     ledger::{Ban, Ledger as _, PendingJoin},
     person::Ladder,
+    reconcile::FRONT,
     text::Text,
     time::Millis,
     wire::SetName,
@@ -126,16 +127,17 @@ fn a_sealed_row_is_worth_nothing_under_another_key() {
     assert_eq!(overlay.epoch_keys(garden()).unwrap().len(), 1);
 }
 
-/// Keeps what somebody's engine keeps who founds a community and writes a post in it.
+/// Keeps what somebody's engine keeps who founds a community and writes in it: a post, a change of it, and a post for
+/// the inner circle.
 fn found_and_write(overlay: &mut Overlay<'_>) -> (CommunityId, ItemId) {
     let (ladder, device, sealing) = (Ladder::new([9; 32]), SecretKey::new(&[1; 32]), SealingKey::new([2; 32]));
     let record = ladder.record(device.public(), sealing.public(), Millis(1));
     let name = Text::line("alice").unwrap();
     let me = Identity { key: Some(ladder.key(0)), device, sealing, record, name, peer: vec![1], restoring: false };
     let mut engine = Engine::load(me, &[3; 32], Millis(5), overlay).unwrap();
-    let mut answered = |command| {
+    let mut answered = |now, command| {
         let mut answer = None;
-        for effect in engine.handle(Millis(5), Input::Command(1, command), overlay).unwrap() {
+        for effect in engine.handle(Millis(now), Input::Command(1, command), overlay).unwrap() {
             match effect {
                 Effect::Keep(kept) => keep(overlay, kept).unwrap(),
                 Effect::Answer(_, Ok(given)) => answer = Some(given),
@@ -146,13 +148,62 @@ fn found_and_write(overlay: &mut Overlay<'_>) -> (CommunityId, ItemId) {
     };
     let name = Text::line("garden").unwrap();
     let found = Command::CreateCommunity { name, domain: Text::default(), parent: None };
-    let Answer::Community(community) = answered(found) else { panic!("a community was founded") };
+    let Answer::Community(community) = answered(5, found) else { panic!("a community was founded") };
     let text = Text::written("as it was before").unwrap();
     let draft = Draft::new(Body::Post(Post { version: V1, title: None, text, attachments: List::none() }));
-    let Answer::Items(items) = answered(Command::Write { communities: vec![community], draft }) else {
-        panic!("a post was written")
+    let mut written =
+        |now, draft: &Draft| match answered(now, Command::Write { communities: vec![community], draft: draft.clone() })
+        {
+            Answer::Items(items) => items[0].0,
+            other => panic!("{other:?}"),
+        };
+    let post = written(6, &draft);
+    written(7, &Draft { scope: Scope::Inner, ..draft.clone() });
+    let body = Blob::new(draft.body.to_bytes()).unwrap();
+    let mut edit = Draft::new(Body::Edit(Edit { version: V1, body }));
+    edit.target = Some(post);
+    written(8, &edit);
+    (community, post)
+}
+
+#[test]
+fn a_store_with_one_set_of_items_gets_two_and_changes_stand_by_what_they_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut writer, reader) = sealed(folder.path(), 1);
+    let mut overlay = Overlay::new(&reader);
+    let (community, _) = found_and_write(&mut overlay);
+    writer.commit(&overlay.into_batch()).unwrap();
+    let all = |reader: &Reader| {
+        let overlay = Overlay::new(reader);
+        [SetName::Items, SetName::Inner].map(|set| {
+            let mut places = overlay.places(community, set, (0, u64::MAX), None, true, 100).unwrap();
+            assert!(places.iter().all(|(_, id)| overlay.holds(community, set, *id).unwrap()));
+            let ids = overlay.ids(community, set, None, 100).unwrap();
+            assert_eq!(ids.len(), places.len());
+            places.sort_unstable();
+            places
+        })
     };
-    (community, items[0].0)
+    let whole = all(&reader);
+    let positions = whole.clone().map(|places| places.iter().map(|place| place.0).collect::<Vec<_>>());
+    // The post and its change, the charter; what is inner.
+    assert_eq!(positions, [vec![6, 6, FRONT], vec![7]]);
+
+    // As version 2 left it.
+    let mut overlay = Overlay::new(&reader);
+    for (set, places) in [SetName::Items, SetName::Inner].into_iter().zip(&whole) {
+        for (position, id) in places {
+            overlay.delete(keys::set(community, set).with(&id.0).into_vec());
+            overlay.delete(keys::place(community, set, *position, &id.0).into_vec());
+            let claimed = overlay.item(ItemId(*id)).unwrap().unwrap().trusted().unwrap().header.ts;
+            overlay.put(keys::set(community, SetName::Items).with(&id.0).into_vec(), Vec::new());
+            overlay.put(keys::place(community, SetName::Items, claimed.0, &id.0).into_vec(), Vec::new());
+        }
+    }
+    writer.commit(&overlay.into_batch()).unwrap();
+    assert_ne!(all(&reader), whole);
+    upgrade(&mut writer, &reader).unwrap();
+    assert_eq!(all(&reader), whole);
 }
 
 #[test]

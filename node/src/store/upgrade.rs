@@ -1,7 +1,7 @@
 //! Bringing the tables of an older version up to this one.
 //!
-//! Version 1 had no index of items by author, and none of items and envelopes by the time that they
-//! claim. Always true: a step that was cut off is done again from its beginning; what is written twice
+//! Version 1 had no index of items by author, and none of items and envelopes by their place. Version 2 had
+//! the items of both scopes in one set, each at the time that it claims. Always true: a step that was cut off is done again from its beginning; what is written twice
 //! is the same.
 
 use hearth_protocol::{
@@ -14,7 +14,7 @@ use hearth_protocol::{
 
 use super::{
     disk::{Overlay, ReadError, Reader, WriteError, Writer},
-    keep::read_item,
+    keep::{put_in_items, read_item},
     keys::{self, Key, Table},
 };
 
@@ -33,9 +33,10 @@ pub enum UpgradeError {
 type Index = fn(&mut Overlay<'_>, CommunityId, AnyId) -> Result<(), ReadError>;
 
 /// The marker that is there once a step is done, and for which set what is written.
-const STEPS: [(Table, &[(SetName, Index)]); 2] = [
+const STEPS: [(Table, &[(SetName, Index)]); 3] = [
     (Table::Indexed, &[(SetName::Items, index_author)]),
     (Table::Placed, &[(SetName::Items, place_item), (SetName::Envelopes, place_envelope)]),
+    (Table::Parted, &[(SetName::Items, part_item)]),
 ];
 
 /// Brings the tables up to this version.
@@ -93,6 +94,14 @@ fn place_item(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> R
         overlay.put(keys::place(community, SetName::Items, item.header.ts.0, &id.0).into_vec(), Vec::new());
     }
     Ok(())
+}
+
+/// Moves an item into the set of its scope, and a change to where what it changes stands.
+fn part_item(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {
+    let Some((item, _)) = read_item(overlay, ItemId(id))? else { return Ok(()) };
+    overlay.delete(keys::set(community, SetName::Items).with(&id.0).into_vec());
+    overlay.delete(keys::place(community, SetName::Items, item.header.ts.0, &id.0).into_vec());
+    put_in_items(overlay, community, &item)
 }
 
 fn place_envelope(overlay: &mut Overlay<'_>, community: CommunityId, id: AnyId) -> Result<(), ReadError> {

@@ -100,7 +100,7 @@ pub fn check_gossip(sealed: &[u8], key: &EpochKey, topic: &str) -> Result<Checke
 pub enum Fetched {
     /// Of [`SetName::Operations`].
     Operation(Box<Verified<Operation>>),
-    /// Of [`SetName::Items`] and [`SetName::Envelopes`].
+    /// Of [`SetName::Items`], [`SetName::Inner`] and [`SetName::Envelopes`].
     Carry(Box<CheckedCarry>),
     /// Of [`SetName::Bundles`].
     Bundle(BundleHash, Vec<u8>),
@@ -133,7 +133,7 @@ fn check_fetched(set: SetName, bytes: Vec<u8>) -> Result<Fetched, Unsound> {
             &bytes,
             limits::OPERATION_BYTES.saturating_add(2048),
         )?)?)),
-        SetName::Items | SetName::Envelopes => {
+        SetName::Items | SetName::Inner | SetName::Envelopes => {
             Fetched::Carry(Box::new(CheckedCarry::check(Carry::from_bytes(&bytes)?)?))
         }
         SetName::Bundles => {

@@ -18,6 +18,7 @@ use crate::{
     item::{Body, Item, Kind},
     ledger::Ledger,
     limits,
+    reconcile::{Position, item_position},
     signed::{Unsound, Verified},
     time::Millis,
     wire::SetName,
@@ -219,15 +220,16 @@ impl Engine {
                 None => written.header.kind.need(),
             };
             let stands = matches!(self.judge_writing(community, &written, need, ledger)?, Judged::Keep);
-            let shown = ledger.holds(community, SetName::Items, id.0)?;
+            let (set, position) = stands_at(&written, ledger)?;
+            let shown = ledger.holds(community, set, id.0)?;
             match (stands, shown) {
                 (true, false) => {
-                    self.sets.add(community, SetName::Items, written.header.ts.0, &id.0);
+                    self.sets.add(community, set, position, &id.0);
                     effects.push(Effect::Keep(Keep::Show(community, id)));
                     effects.push(Effect::Tell(Event::Item(community, id)));
                 }
                 (false, true) => {
-                    self.sets.remove(community, SetName::Items, written.header.ts.0, &id.0);
+                    self.sets.remove(community, set, position, &id.0);
                     effects.push(Effect::Keep(Keep::Hide(community, id)));
                     effects.push(Effect::Tell(Event::Hidden(community, id)));
                 }
@@ -249,13 +251,14 @@ impl Engine {
             return self.receive_envelope(now, community, carry, ledger);
         }
         let id = carry.id();
-        if ledger.holds(community, SetName::Items, id.0)? {
+        if ledger.holds(community, SetName::of(carry.item.header.scope), id.0)? {
             return Ok((Received::Known, Vec::new()));
         }
         match self.judge_item(now, community, &carry, ledger)? {
             Judged::Keep => {
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
-                self.sets.add(community, SetName::Items, carry.item.header.ts.0, &id.0);
+                let (set, position) = stands_at(&carry.item, ledger)?;
+                self.sets.add(community, set, position, &id.0);
                 let author = carry.item.header.author;
                 let effects = if ledger.item(id)?.is_some() {
                     // It did not stand before, and was kept all the same.
@@ -353,6 +356,10 @@ impl Engine {
         if target.header.community != header.community {
             return Ok(Judged::Forbidden("not_author"));
         }
+        // Who has the one has the other.
+        if target.header.scope != header.scope {
+            return Ok(Judged::Forbidden("other_scope"));
+        }
         if let Some((_, Body::Edit(edit))) = &carry.body {
             if matches!(Body::read(target.header.kind, edit.body.as_slice()), Err(_) | Ok(Body::Later)) {
                 return Ok(Judged::Forbidden("bad_field"));
@@ -396,6 +403,13 @@ impl Engine {
             Err(refusal) => Ok(Judged::Forbidden(refusal.name())),
         }
     }
+}
+
+/// In which set an item is, and where.
+fn stands_at<L: Ledger>(item: &Item, ledger: &L) -> Result<(SetName, Position), L::Error> {
+    let header = &item.header;
+    let position = item_position(header.kind, header.ts, header.target, ledger)?;
+    Ok((SetName::of(header.scope), position))
 }
 
 enum Judged {

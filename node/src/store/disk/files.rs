@@ -18,8 +18,9 @@ use std::{
 
 use super::OpenError;
 
-/// The format that this program writes. In the one before it rows of secrets were not sealed.
-pub const FORMAT: u32 = 2;
+/// The format that this program writes. In format 2 the items of both scopes were in one set; in format 1 rows of
+/// secrets were not sealed either.
+pub const FORMAT: u32 = 3;
 /// The oldest that it reads; it becomes [`FORMAT`] when it is opened.
 const OLDEST: u32 = 1;
 
