@@ -178,6 +178,11 @@ limits! {
     /// Cells of sketches in one response, and of one sketch that are ever kept up to date: they show 30,000
     /// ids that differ, and 22 bytes each stay below the frame.
     CELLS: usize = 45_000, "of a response";
+    /// Views of what lies in a set from some position on: three for each reader without history who is met. Of more,
+    /// the one that was not needed for longest goes, and is made anew when it is needed.
+    VIEWS: usize = 256, "of a node";
+    /// Cells of all these sketches together: 32 bytes each make 16 MiB.
+    VIEW_CELLS: usize = 512 * 1024, "of a node";
     /// Periods of one set: of 30 days, a hundred years have 1,218.
     PERIODS: usize = 4096, "of a set";
     /// Ids that one peer may offer and that wait to be fetched from it.

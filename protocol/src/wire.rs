@@ -14,7 +14,7 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 use crate::{
     bytes::{Blob, Bytes, List},
     encoding::{Malformed, decode, encode},
-    epoch::{EpochBlob, SealedKey},
+    epoch::{EpochBlob, Scope, SealedKey},
     hello::{Handover, SealedHello},
     id::{CommunityId, OpId},
     limits,
@@ -37,7 +37,7 @@ pub type AnyId = Bytes<32>;
 pub enum SetName {
     /// Operations of its log: 0.
     Operations,
-    /// Items written in it: 1.
+    /// Items written in it for all (E1, scope 0): 1.
     Items,
     /// Envelopes of items that came from elsewhere: 2.
     Envelopes,
@@ -45,13 +45,25 @@ pub enum SetName {
     Bundles,
     /// Blobs of sealed epoch keys; fetched by name, never listed: 4.
     Blobs,
+    /// Items written in it for the inner circle (E1, scope 1): 5. Asked of nobody who may not have any, and of nobody
+    /// where there are none: older nodes cannot read it.
+    Inner,
 }
 
 impl SetName {
-    const ALL: [SetName; 5] =
-        [SetName::Operations, SetName::Items, SetName::Envelopes, SetName::Bundles, SetName::Blobs];
+    const ALL: [SetName; 6] =
+        [SetName::Operations, SetName::Items, SetName::Envelopes, SetName::Bundles, SetName::Blobs, SetName::Inner];
     /// The sets that are compared, in this order.
-    pub const COMPARED: [SetName; 3] = [SetName::Operations, SetName::Items, SetName::Envelopes];
+    pub const COMPARED: [SetName; 4] = [SetName::Operations, SetName::Items, SetName::Envelopes, SetName::Inner];
+
+    /// The set that items of a scope are in.
+    #[must_use]
+    pub fn of(scope: Scope) -> SetName {
+        match scope {
+            Scope::All => SetName::Items,
+            Scope::Inner => SetName::Inner,
+        }
+    }
 
     /// Its number on the wire.
     #[must_use]

@@ -443,7 +443,7 @@ impl Intruder {
                     self.take_blob(&blob);
                 }
             }
-            SetName::Envelopes | SetName::Bundles => {}
+            SetName::Inner | SetName::Envelopes | SetName::Bundles => {}
         }
     }
 

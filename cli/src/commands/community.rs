@@ -69,7 +69,9 @@ pub(crate) struct Set {
     /// Which value
     #[arg(value_name = "KEY", value_parser = POLICY)]
     key: String,
-    /// A number; `history` is 1 for yes and 0 for no
+    /// A number. `history` is 1 for yes; with 0, who joins is given by other members what was written since they
+    /// joined, with the charter and the profiles, and no keys of before. It takes nothing back from those who
+    /// have it, and hinders nobody from passing it on. Guests are given no history in any case
     value: u32,
 }
 

@@ -26,7 +26,7 @@ type Row = (&'static str, u16, u32, &'static str);
 
 const KNOWN: [Row; 6] = [
     ("default_reach", policy::DEFAULT_REACH, limits::HOPS as u32, "the reach of items whose author says nothing"),
-    ("history", policy::HISTORY, 1, "whether newcomers are given the keys of before"),
+    ("history", policy::HISTORY, 1, "whether newcomers are given what was written before them, and the keys of before"),
     ("admits_day", policy::ADMITS_DAY, u32::MAX, "the newcomers a day that one member's node lets in"),
     ("posts_day", policy::POSTS_DAY, u32::MAX, "the items a day that are shown of one person"),
     (
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(said(name, value), Err("bad_value".to_owned()), "{name}");
         }
         assert_eq!(said("auto_admit", 1), Err("unknown_policy".to_owned()));
-        assert_eq!(about(policy::HISTORY), "whether newcomers are given the keys of before");
+        assert!(about(policy::HISTORY).starts_with("whether newcomers are given what was written before them"));
         assert_eq!(about(900), "policy 900");
     }
 }

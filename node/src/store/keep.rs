@@ -5,9 +5,10 @@ use hearth_protocol::{
     engine::{Answer, Keep},
     id::{CommunityId, EnvelopeId, ItemId},
     invite::InviteCert,
-    item::{Item, Kind, SaltedBody, SignedItem},
+    item::{Header, Item, Kind, SaltedBody, SignedItem},
     ledger::Ledger as _,
     link::{Envelope, Outcome},
+    reconcile::{Position, item_position},
     signed::{Signed, Verified},
     time::Millis,
     wire::SetName,
@@ -73,7 +74,7 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
             follow(overlay, read_in, &item)?;
             refer(overlay, &item);
             if by.is_none() {
-                enter(overlay, read_in, &item);
+                enter(overlay, read_in, &item)?;
                 place_own(overlay, read_in, &item, received, address)?;
             }
         }
@@ -101,9 +102,17 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// Puts an item into its community's set.
-fn enter(overlay: &mut Overlay<'_>, community: CommunityId, item: &Item) {
-    overlay.add(keys::place(community, SetName::Items, item.header.ts.0, item.id.as_bytes()).into_vec(), Vec::new());
+/// Puts an item into the set of its scope.
+pub(super) fn enter(overlay: &mut Overlay<'_>, community: CommunityId, item: &Item) -> Result<(), ReadError> {
+    let (set, position) = stands_at(overlay, &item.header)?;
+    overlay.add(keys::place(community, set, position, item.id.as_bytes()).into_vec(), Vec::new());
+    Ok(())
+}
+
+/// In which set an item is, and where.
+pub(super) fn stands_at(overlay: &Overlay<'_>, header: &Header) -> Result<(SetName, Position), ReadError> {
+    let position = item_position(header.kind, header.ts, header.target, overlay)?;
+    Ok((SetName::of(header.scope), position))
 }
 
 /// An item that was written here is kept once; a relayed one may be here already.
@@ -157,7 +166,7 @@ fn refer(overlay: &mut Overlay<'_>, item: &Item) {
 /// Puts back what [`hide`] took away.
 fn show(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
-    enter(overlay, community, &item);
+    enter(overlay, community, &item)?;
     refer(overlay, &item);
     place_own(overlay, community, &item, received, None)
 }
@@ -168,14 +177,16 @@ fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
     let header = &item.header;
     unlist(overlay, community, &item, received)?;
-    overlay.delete(keys::place(community, SetName::Items, header.ts.0, id.as_bytes()).into_vec());
+    let (set, position) = stands_at(overlay, header)?;
+    overlay.delete(keys::place(community, set, position, id.as_bytes()).into_vec());
     for parent in &header.re {
         overlay.delete(keys::replies(*parent).with(id.as_bytes()).into_vec());
     }
     overlay.delete(keys::slot(community, header.kind).with(id.as_bytes()).into_vec());
     if let Some(target) = header.target {
         overlay.delete(keys::changes(target).with(id.as_bytes()).into_vec());
-        let back = header.kind == Kind::TOMBSTONE && overlay.holds(community, SetName::Items, target.0)?;
+        // It is of its target's scope, and so of its set.
+        let back = header.kind == Kind::TOMBSTONE && overlay.holds(community, set, target.0)?;
         if back && let Some((target, received)) = read_item(overlay, target)? {
             place_own(overlay, community, &target, received, None)?;
         }
@@ -229,7 +240,8 @@ impl Spot {
     pub(super) fn of(community: CommunityId, item: &Item, received: Millis) -> Spot {
         let (id, claimed) = (item.id.as_bytes(), item.header.ts);
         if item.header.community == community && claimed <= received {
-            Spot::Place(keys::place(community, SetName::Items, claimed.0, id).into_vec())
+            // What is listed changes nothing, and so stands at the time that it claims.
+            Spot::Place(keys::place(community, SetName::of(item.header.scope), claimed.0, id).into_vec())
         } else {
             Spot::Row(keys::timeline(community).number(claimed.min(received).0).with(id).into_vec())
         }

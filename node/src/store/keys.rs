@@ -250,6 +250,11 @@ pub(super) fn written(item: &Item) -> Key {
     author(item.header.community, item.header.author).number(item.header.ts.0).with(item.id.as_bytes())
 }
 
+/// Where lists look: what is listed at its place, in either scope, and what is listed elsewhere.
+pub(super) fn lists(community: CommunityId) -> [Key; 3] {
+    [places(community, SetName::Items), places(community, SetName::Inner), timeline(community)]
+}
+
 pub(super) fn listed(community: CommunityId) -> Key {
     Key::of(Table::Listed).with(community.as_bytes())
 }

@@ -18,7 +18,7 @@ use hearth_protocol::{
 
 use super::{
     disk::{Direction, Overlay, ReadError},
-    keep::{EnvelopeRow, ItemRow, decode_row, read_item},
+    keep::{EnvelopeRow, ItemRow, decode_row, read_item, stands_at},
     keys::{self, Key, Table},
 };
 
@@ -191,7 +191,7 @@ impl Ledger for Overlay<'_> {
     }
 
     fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, ReadError> {
-        let prefix = if set == SetName::Items { Key::of(Table::Item) } else { keys::set(community, set) };
+        let prefix = if is_of_items(set) { Key::of(Table::Item) } else { keys::set(community, set) };
         for row in self.scan_prefix(&prefix.with(&half.0).into_vec(), Direction::Forward) {
             let Some(id) = keys::last_id(&row?.0).map(Bytes) else { continue };
             if self.holds(community, set, id)? {
@@ -208,7 +208,7 @@ impl Ledger for Overlay<'_> {
         after: Option<AnyId>,
         most: usize,
     ) -> Result<Vec<AnyId>, ReadError> {
-        let prefix = if set == SetName::Items { Key::of(Table::Item) } else { keys::set(community, set) };
+        let prefix = if is_of_items(set) { Key::of(Table::Item) } else { keys::set(community, set) };
         let first = prefix.clone().with(after.as_ref().map_or(&[][..], |id| &id.0)).into_vec();
         let last = [&prefix.into_vec()[..], &[0xff; 33]].concat();
         let low = if after.is_some() { Bound::Excluded(first.as_slice()) } else { Bound::Included(first.as_slice()) };
@@ -216,7 +216,7 @@ impl Ledger for Overlay<'_> {
         for row in self.scan((low, Bound::Excluded(last.as_slice())), Direction::Forward) {
             let Some(id) = keys::last_id(&row?.0).map(Bytes) else { continue };
             // The rows of all communities' items are one table.
-            if set != SetName::Items || self.holds(community, set, id)? {
+            if !is_of_items(set) || self.holds(community, set, id)? {
                 ids.push(id);
             }
             if ids.len() >= most {
@@ -251,15 +251,22 @@ impl Ledger for Overlay<'_> {
     }
 
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, ReadError> {
-        let key = match set {
-            SetName::Items => match read_item(self, ItemId(id))? {
-                Some((item, _)) => keys::place(community, set, item.header.ts.0, &id.0),
-                None => return Ok(false),
-            },
-            _ => keys::set(community, set).with(&id.0),
+        let key = if is_of_items(set) {
+            let Some((item, _)) = read_item(self, ItemId(id))? else { return Ok(false) };
+            match stands_at(self, &item.header)? {
+                (stands_in, position) if stands_in == set => keys::place(community, set, position, &id.0),
+                _ => return Ok(false),
+            }
+        } else {
+            keys::set(community, set).with(&id.0)
         };
         Ok(self.get(&key.into_vec())?.is_some())
     }
+}
+
+/// Whether a set is of items, whose ids are one table.
+fn is_of_items(set: SetName) -> bool {
+    matches!(set, SetName::Items | SetName::Inner)
 }
 
 fn signed(bytes: &[u8]) -> Option<Signed> {

@@ -6,12 +6,13 @@ use hearth_protocol::{
     bytes::{Blob, Bytes, List},
     encoding::{V1, encode},
     engine::{Answer, Command, Effect, Engine, Identity, Input, Keep},
-    epoch::SealingKey,
+    epoch::{Scope, SealingKey},
     id::{CertId, CommunityId, ItemId, OpId},
-    item::{Body, Draft, Post},
+    item::{Body, Draft, Edit, Post},
     key::SecretKey,
     ledger::{Ban, Ledger as _, PendingJoin},
     person::Ladder,
+    reconcile::FRONT,
     text::Text,
     time::Millis,
     wire::SetName,
@@ -130,16 +131,17 @@ fn a_sealed_row_is_worth_nothing_under_another_key() {
     assert_eq!(overlay.epoch_keys(garden()).unwrap().len(), 1);
 }
 
-/// Keeps what somebody's engine keeps who founds a community and writes a post in it.
+/// Keeps what somebody's engine keeps who founds a community and writes in it: a post, a change of it, and a post for
+/// the inner circle.
 fn found_and_write(overlay: &mut Overlay<'_>) -> (CommunityId, ItemId) {
     let (ladder, device, sealing) = (Ladder::new([9; 32]), SecretKey::new(&[1; 32]), SealingKey::new([2; 32]));
     let record = ladder.record(device.public(), sealing.public(), Millis(1));
     let name = Text::line("alice").unwrap();
     let me = Identity { key: Some(ladder.key(0)), device, sealing, record, name, peer: vec![1], restoring: false };
     let mut engine = Engine::load(me, &[3; 32], Millis(5), overlay).unwrap();
-    let mut answered = |command| {
+    let mut answered = |now, command| {
         let mut answer = None;
-        for effect in engine.handle(Millis(5), Input::Command(1, command), overlay).unwrap() {
+        for effect in engine.handle(Millis(now), Input::Command(1, command), overlay).unwrap() {
             match effect {
                 Effect::Keep(kept) => keep(overlay, kept).unwrap(),
                 Effect::Answer(_, Ok(given)) => answer = Some(given),
@@ -150,13 +152,22 @@ fn found_and_write(overlay: &mut Overlay<'_>) -> (CommunityId, ItemId) {
     };
     let name = Text::line("garden").unwrap();
     let found = Command::CreateCommunity { name, domain: Text::default(), parent: None };
-    let Answer::Community(community) = answered(found) else { panic!("a community was founded") };
+    let Answer::Community(community) = answered(5, found) else { panic!("a community was founded") };
     let text = Text::written("as it was before").unwrap();
     let draft = Draft::new(Body::Post(Post { version: V1, title: None, text, attachments: List::none() }));
-    let Answer::Items(items) = answered(Command::Write { communities: vec![community], draft }) else {
-        panic!("a post was written")
-    };
-    (community, items[0].0)
+    let mut written =
+        |now, draft: &Draft| match answered(now, Command::Write { communities: vec![community], draft: draft.clone() })
+        {
+            Answer::Items(items) => items[0].0,
+            other => panic!("{other:?}"),
+        };
+    let post = written(6, &draft);
+    written(7, &Draft { scope: Scope::Inner, ..draft.clone() });
+    let body = Blob::new(draft.body.to_bytes()).unwrap();
+    let mut edit = Draft::new(Body::Edit(Edit { version: V1, body }));
+    edit.target = Some(post);
+    written(8, &edit);
+    (community, post)
 }
 
 /// Every row of a table, with its value.
@@ -172,8 +183,8 @@ fn upgraded(reader: &Reader) -> Vec<(Vec<u8>, Vec<u8>)> {
         .collect()
 }
 
-/// A store as version 2 left it: bodies in rows of their own, a row for each item in its set, one under its author
-/// without a time, and one for the list; `marked` with what version 2 had marked as done.
+/// A store as version 2 left it: bodies in rows of their own, all items in one set with a row for each, changes at the
+/// time that they claim, a row under the author without a time, and one for the list.
 fn as_version_2(writer: &mut Writer, reader: &Reader, community: CommunityId) {
     let mut overlay = Overlay::new(reader);
     for (key, _) in rows(reader, Table::Author) {
@@ -182,12 +193,14 @@ fn as_version_2(writer: &mut Writer, reader: &Reader, community: CommunityId) {
         overlay.delete(key);
     }
     for (key, value) in rows(reader, Table::Place) {
-        let (id, claimed) = (keys::last_id(&key).unwrap(), &key[34..42]);
+        let id = keys::last_id(&key).unwrap();
+        let claimed = overlay.item(ItemId::new(id)).unwrap().unwrap().trusted().unwrap().header.ts.0;
+        overlay.delete(key);
         overlay.put(keys::set(community, SetName::Items).with(&id).into_vec(), Vec::new());
+        overlay.put(keys::place(community, SetName::Items, claimed, &id).into_vec(), Vec::new());
         if !value.is_empty() {
-            overlay.put(keys::timeline(community).with(claimed).with(&id).into_vec(), Vec::new());
+            overlay.put(keys::timeline(community).number(claimed).with(&id).into_vec(), Vec::new());
         }
-        overlay.put(key, Vec::new());
     }
     for (key, value) in rows(reader, Table::Item) {
         let row = ItemRow::read(&value).unwrap();
@@ -222,16 +235,22 @@ fn what_older_versions_wrote_is_brought_up_once() {
         let (community, item) = found_and_write(&mut overlay);
         writer.commit(&overlay.into_batch()).unwrap();
         let whole = upgraded(&reader);
+        let positions = [SetName::Items, SetName::Inner].map(|set| {
+            let places = Overlay::new(&reader).places(community, set, (0, u64::MAX), None, true, 100).unwrap();
+            places.iter().map(|place| place.0).collect::<Vec<_>>()
+        });
+        // The post and its change, the charter; what is inner.
+        assert_eq!(positions, [vec![6, 6, FRONT], vec![7]]);
         let shown = |reader: &Reader| {
             let overlay = Overlay::new(reader);
             let page = overlay.newest(&[community], 9, |_| true).unwrap();
-            assert_eq!(overlay.count_listed(community).unwrap(), 1);
+            assert_eq!(overlay.count_listed(community).unwrap(), 2);
             assert!(overlay.holds(community, SetName::Items, item.0).unwrap());
             page.items.into_iter().map(|listed| (listed.item.id, listed.body)).collect::<Vec<_>>()
         };
         let before = shown(&reader);
-        assert_eq!((before.len(), before[0].0), (1, item));
-        assert!(before[0].1.is_some());
+        assert_eq!((before.len(), before[1].0), (2, item));
+        assert!(before.iter().all(|(_, body)| body.is_some()));
 
         older(&mut writer, &reader, community);
         assert_ne!(upgraded(&reader), whole, "the control");

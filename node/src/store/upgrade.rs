@@ -2,7 +2,8 @@
 //!
 //! Version 1 had no index of items by author, and none of items and envelopes by the time that they
 //! claim. In version 2 that by author had no times, an item had a row more that said that it is in its
-//! set, and one more that listed it. Always true: a step that was cut off is done again from its
+//! set, and one more that listed it, and the items of both scopes were one set, each at the time that it
+//! claims. Always true: a step that was cut off is done again from its
 //! beginning; what is written twice is the same.
 
 use std::ops::Bound;
@@ -18,7 +19,7 @@ use hearth_protocol::{
 
 use super::{
     disk::{Direction, Overlay, ReadError, Reader, WriteError, Writer},
-    keep::{Spot, communities, read_item},
+    keep::{Spot, communities, enter, read_item},
     keys::{self, Key, Table},
 };
 
@@ -45,7 +46,7 @@ const STEPS: [Step; 3] = [
     (Table::Placed, &[(Table::Set, place)], |_| Ok(())),
     (
         Table::Packed,
-        &[(Table::AuthorOnce, add_time), (Table::Timeline, list_at_place), (Table::Set, drop_of_item)],
+        &[(Table::AuthorOnce, add_time), (Table::Set, move_item), (Table::Timeline, list_at_place)],
         count_listed,
     ),
 ];
@@ -148,7 +149,7 @@ fn list_at_place(overlay: &mut Overlay<'_>, key: &[u8], by: &[u8]) -> Result<(),
 fn count_listed(overlay: &mut Overlay<'_>) -> Result<(), ReadError> {
     for community in communities(overlay)? {
         let mut listed: u64 = 0;
-        for prefix in [keys::places(community, SetName::Items), keys::timeline(community)] {
+        for prefix in keys::lists(community) {
             for row in overlay.listed_under(&prefix.into_vec()) {
                 row?;
                 listed += 1;
@@ -159,9 +160,15 @@ fn count_listed(overlay: &mut Overlay<'_>) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn drop_of_item(overlay: &mut Overlay<'_>, key: &[u8], _: &[u8]) -> Result<(), ReadError> {
-    if member(key).is_some_and(|(_, set, _)| set == SetName::Items.number()) {
-        overlay.delete(key);
+/// Moves an item into the set of its scope, a change to where what it changes stands, and takes away the row that said
+/// that it is in its set.
+fn move_item(overlay: &mut Overlay<'_>, key: &[u8], _: &[u8]) -> Result<(), ReadError> {
+    let Some((community, set, id)) = member(key) else { return Ok(()) };
+    if set != SetName::Items.number() {
+        return Ok(());
     }
-    Ok(())
+    overlay.delete(key);
+    let Some((item, _)) = read_item(overlay, ItemId(id))? else { return Ok(()) };
+    overlay.delete(keys::place(community, SetName::Items, item.header.ts.0, &id.0).into_vec());
+    enter(overlay, community, &item)
 }

@@ -88,7 +88,7 @@ impl Overlay<'_> {
     ) -> Result<Page, ReadError> {
         let mut lines = Vec::new();
         for community in communities {
-            for prefix in [keys::places(*community, SetName::Items), keys::timeline(*community)] {
+            for prefix in keys::lists(*community) {
                 lines.push((*community, self.listed_under(&prefix.into_vec()).peekable()));
             }
         }
@@ -193,8 +193,8 @@ impl Overlay<'_> {
         let Some((item, _)) = read_item(self, id)? else { return Ok(None) };
         let written_in = item.header.community;
         // What does not stand is not shown where it was written.
-        let own =
-            (communities.contains(&written_in) && self.holds(written_in, SetName::Items, id.0)?).then_some(written_in);
+        let set = SetName::of(item.header.scope);
+        let own = (communities.contains(&written_in) && self.holds(written_in, set, id.0)?).then_some(written_in);
         let mut place = own.map(|community| (community, None));
         for community in communities {
             if place.is_none() {

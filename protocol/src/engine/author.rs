@@ -12,6 +12,7 @@ use crate::{
     item::{Body, Draft, Edit, Header, Item, Kind, SaltedBody, SignedItem, Tag, salted},
     ledger::Ledger,
     link::Carry,
+    reconcile::{Position, item_position},
     signed::Unsound,
     time::Millis,
     wire::{Gossip, SetName},
@@ -123,21 +124,22 @@ impl Engine {
         draft: &Draft,
         ledger: &L,
     ) -> Result<Written, L::Error> {
-        let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
         let changes = draft.target.filter(|_| draft.kind().need().is_none());
         let changed = changes.map(|target| item(ledger, target)).transpose()?.flatten();
-        let draft = match changed.map(|target| as_far_as(draft, target.header.reach)) {
+        let draft = match changed.map(|target| as_far_as(draft, &target.header)) {
             None => Cow::Borrowed(draft),
             Some(Ok(change)) => Cow::Owned(change),
             Some(Err(refusal)) => return Ok(Err(refusal)),
         };
-        Ok(self.sign(now, community, &draft, end).map(|(id, _, effects)| (id, effects)))
+        let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
+        let position = item_position(draft.kind(), now, draft.target, ledger)?;
+        Ok(self.sign((now, position), community, &draft, end).map(|(id, _, effects)| (id, effects)))
     }
 
-    /// Signs a draft as the item after `end`.
+    /// Signs a draft as the item after `end`, which stands in its set at a position.
     fn sign(
         &mut self,
-        now: Millis,
+        (now, position): (Millis, Position),
         community: CommunityId,
         draft: &Draft,
         end: ChainEnd,
@@ -171,7 +173,7 @@ impl Engine {
         let signed = SignedItem::seal(&header, &device).map_err(Unsound::from)?;
         let item = Item { id: signed.id(), header, signed };
         let id = item.id;
-        self.sets.add(community, SetName::Items, now.0, &id.0);
+        self.sets.add(community, SetName::of(item.header.scope), position, &id.0);
         let gossip = Gossip::Carry(Box::new(Carry::plain(item.signed.clone(), Some(body.clone()))));
         effects.extend([keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))]);
         effects.extend(self.publish_in(now, community, draft.scope, &gossip));
@@ -208,7 +210,8 @@ impl Engine {
                 }
             };
             let Some(draft) = draft.filter(|_| !dry_run) else { continue };
-            match self.sign(now, community, &draft, end) {
+            let position = item_position(draft.kind(), now, draft.target, ledger)?;
+            match self.sign((now, position), community, &draft, end) {
                 Ok((id, seq, written)) => {
                     end = Some((seq, id));
                     let quiet = new > GOSSIP_PER_COMMAND;
@@ -234,12 +237,13 @@ fn reach_of(draft: &Draft, standing: &Standing) -> u8 {
     draft.reach.unwrap_or(u8::try_from(default).unwrap_or(0).min(crate::limits::HOPS))
 }
 
-/// A change reaches as far as what it changes, or less far where its author says so.
-fn as_far_as(draft: &Draft, reach: u8) -> Result<Draft, CommandRefusal> {
+/// A change is for those who have what it changes, and reaches as far, or less far where its author says so.
+fn as_far_as(draft: &Draft, changed: &Header) -> Result<Draft, CommandRefusal> {
     match draft.reach {
-        Some(asked) if asked > reach => Err(CommandRefusal::Field("a change reaches no further than what it changes")),
-        Some(_) => Ok(draft.clone()),
-        None => Ok(Draft { reach: Some(reach), ..draft.clone() }),
+        Some(asked) if asked > changed.reach => {
+            Err(CommandRefusal::Field("a change reaches no further than what it changes"))
+        }
+        asked => Ok(Draft { reach: asked.or(Some(changed.reach)), scope: changed.scope, ..draft.clone() }),
     }
 }
 

@@ -238,7 +238,7 @@ impl Awaited {
             // Nobody can tell which it was meant to be.
             (_, Fetched::Refused(_)) => return true,
             (SetName::Operations, Fetched::Operation(operation)) => OpId::from(operation.id()).0,
-            (SetName::Items, Fetched::Carry(carry)) if carry.envelope.is_none() => carry.id().0,
+            (SetName::Items | SetName::Inner, Fetched::Carry(carry)) if carry.envelope.is_none() => carry.id().0,
             (SetName::Envelopes, Fetched::Carry(carry)) => match carry.envelope_id() {
                 Some(id) => id.0,
                 None => return false,

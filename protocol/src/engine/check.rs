@@ -173,7 +173,7 @@ fn check_fetched(set: SetName, bytes: Vec<u8>, keys: &mut KnownKeys) -> Result<F
             &bytes,
             limits::OPERATION_BYTES.saturating_add(2048),
         )?)?)),
-        SetName::Items | SetName::Envelopes => {
+        SetName::Items | SetName::Inner | SetName::Envelopes => {
             Fetched::Carry(Box::new(CheckedCarry::check_with(Carry::from_bytes(&bytes)?, keys)?))
         }
         SetName::Bundles => {

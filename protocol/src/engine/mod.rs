@@ -7,8 +7,9 @@
 //! The parts: `author` and `authorize` are what this node's person does, `devices` what they do
 //! about their own devices, `chores` what the node does by itself; `receive` is what arrives,
 //! `relay` what crosses borders; `session` is talk with one peer, `handshake` its beginning, `sync`
-//! catching up with it; `epochs` is about keys; `conduct` is what is remembered of peers' behaviour, and
-//! `bans` what becomes of those that misbehave.
+//! catching up with it, `pull` how far that has come, `serve` its other end, `sets` what is compared;
+//! `epochs` is about keys; `conduct` is what is remembered of peers' behaviour, and `bans` what becomes of
+//! those that misbehave.
 
 mod act;
 mod addresses;
@@ -26,6 +27,7 @@ mod epochs;
 mod handshake;
 mod input;
 mod join;
+mod pull;
 mod receive;
 mod relay;
 mod serve;
@@ -254,6 +256,7 @@ impl Engine {
         if let Some(effects) = self.turns_away(now, &input) {
             return Ok(effects);
         }
+        self.sets.begin();
         let from = input.peer().cloned();
         self.note_refusal(now, &input);
         let mut effects = match input {

@@ -18,6 +18,7 @@ use crate::{
     id::{CommunityId, ItemId, OpId, PersonId},
     item::{Body, Item, Kind},
     ledger::Ledger,
+    reconcile::{Position, item_position},
     signed::{Unsound, Verified},
     time::Millis,
     wire::SetName,
@@ -232,15 +233,16 @@ impl Engine {
                 None => written.header.kind.need(),
             };
             let stands = matches!(self.judge_writing(community, &written, need, ledger)?, Judged::Keep);
-            let shown = ledger.holds(community, SetName::Items, id.0)?;
+            let (set, position) = stands_at(&written, ledger)?;
+            let shown = ledger.holds(community, set, id.0)?;
             match (stands, shown) {
                 (true, false) => {
-                    self.sets.add(community, SetName::Items, written.header.ts.0, &id.0);
+                    self.sets.add(community, set, position, &id.0);
                     effects.push(Effect::Keep(Keep::Show(community, id)));
                     effects.push(Effect::Tell(Event::Item(community, id)));
                 }
                 (false, true) => {
-                    self.sets.remove(community, SetName::Items, written.header.ts.0, &id.0);
+                    self.sets.remove(community, set, position, &id.0);
                     effects.push(Effect::Keep(Keep::Hide(community, id)));
                     effects.push(Effect::Tell(Event::Hidden(community, id)));
                 }
@@ -263,7 +265,7 @@ impl Engine {
         }
         let id = carry.id();
         let is_kept = ledger.item(id)?.is_some();
-        if is_kept && ledger.holds(community, SetName::Items, id.0)? {
+        if is_kept && ledger.holds(community, SetName::of(carry.item.header.scope), id.0)? {
             return Ok((Received::Known, Vec::new()));
         }
         match self.judge_item(now, community, &carry, ledger)? {
@@ -273,7 +275,8 @@ impl Engine {
             }
             Judged::Keep => {
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
-                self.sets.add(community, SetName::Items, carry.item.header.ts.0, &id.0);
+                let (set, position) = stands_at(&carry.item, ledger)?;
+                self.sets.add(community, set, position, &id.0);
                 let author = carry.item.header.author;
                 let effects = if is_kept {
                     // It did not stand before, and was kept all the same.
@@ -371,6 +374,10 @@ impl Engine {
         if target.header.community != header.community {
             return Ok(Judged::Forbidden("not_author"));
         }
+        // Who has the one has the other.
+        if target.header.scope != header.scope {
+            return Ok(Judged::Forbidden("other_scope"));
+        }
         if let Some((_, Body::Edit(edit))) = &carry.body {
             if matches!(Body::read(target.header.kind, edit.body.as_slice()), Err(_) | Ok(Body::Later)) {
                 return Ok(Judged::Forbidden("bad_field"));
@@ -414,6 +421,13 @@ impl Engine {
             Err(refusal) => Ok(Judged::Forbidden(refusal.name())),
         }
     }
+}
+
+/// In which set an item is, and where.
+fn stands_at<L: Ledger>(item: &Item, ledger: &L) -> Result<(SetName, Position), L::Error> {
+    let header = &item.header;
+    let position = item_position(header.kind, header.ts, header.target, ledger)?;
+    Ok((SetName::of(header.scope), position))
 }
 
 enum Judged {

@@ -1,24 +1,25 @@
 //! Serving a peer that catches up with this node: what the sets of a community are, and what is in
 //! them.
 //!
-//! Leaves to others: who is served (`session`), and what a peer makes of it (`sync`).
-//! Always true: what one request costs is bounded by what it is answered with, but for a longer
-//! sketch, which is made once for each doubling.
+//! Leaves to others: who is served (`session`), what they are given (`standing`), and what a peer makes of
+//! it (`sync`).
+//! Always true: what a reader is not given is, whatever they ask, as if it did not exist. What one request
+//! costs is bounded by what it is answered with, but for a view or a longer sketch, which are made once.
 
-use super::{Decided, Effect, Engine, Event, PeerName, session::refused, standing::floor};
+use super::{Decided, Effect, Engine, Event, PeerName, author::item, session::refused, sets::Given};
 use crate::{
-    authority::Role,
     bytes::Blob,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Header, SignedItem},
     ledger::Ledger,
     limits,
-    link::Carry,
-    reconcile::{Place, ShortId, positions, short},
-    signed::Payload as _,
+    link::{Carry, Envelope},
+    reconcile::{Place, Position, ShortId, Sketch, item_position, positions, short},
     time::Millis,
-    wire::{AnyId, Fingerprint, Request, Response, SetName, Thing},
+    wire::{AnyId, Fingerprint, Request, Response, SetName},
 };
+
+/// A member who is served: the community, and what of it they are given.
+pub(super) type Reader = (CommunityId, Given);
 
 /// Bytes of things in one response; the rest of the frame is left to framing.
 const THINGS_BYTES: usize = limits::RESPONSE_BYTES - 64 * 1024;
@@ -34,26 +35,24 @@ impl Engine {
         ledger: &L,
     ) -> Result<(Response, Vec<Effect>), L::Error> {
         let mut effects = Vec::new();
-        let role = self.standing(community).map(|standing| standing.state.role(reader)).unwrap_or_default();
+        let reader = (community, self.given(community, reader));
         let response = match request {
             Request::Compare(_, sets, from, cells) => {
-                effects = self.compared_by(now, peer, community, &sets);
-                self.answer_compare(community, &sets, (from, cells), ledger)?
+                effects = self.compared_by(now, peer, reader, &sets, ledger)?;
+                self.answer_compare(reader, &sets, (from, cells), ledger)?
             }
             Request::Bring(_, set, wanted, offered) => {
-                effects = self.take_offer(peer, community, set, &offered, ledger)?;
-                self.answer_bring((community, role), set, &wanted, ledger)?
+                effects = self.take_offer(peer, reader, set, &offered, ledger)?;
+                self.answer_bring(reader, set, &wanted, ledger)?
             }
             Request::Periods(_, set) => {
                 effects = self.compare_in_turn(peer, community);
-                self.answer_periods(community, set)
+                self.answer_periods(reader, set, ledger)?
             }
-            Request::List(_, set, period, after) => answer_list(community, set, period, after, ledger)?,
-            Request::Take(_, set, period, after) => {
-                self.answer_take((community, role), (set, period), after, ledger)?
-            }
-            Request::Fetch(_, set, ids) => self.answer_fetch((community, role), set, &ids, ledger)?,
-            Request::Ids(_, set, fingerprint, after) => self.answer_ids(community, set, fingerprint, after, ledger)?,
+            Request::List(_, set, period, after) => answer_list(reader, (set, period), after, ledger)?,
+            Request::Take(_, set, period, after) => self.answer_take(reader, (set, period), after, ledger)?,
+            Request::Fetch(_, set, ids) => self.answer_fetch(reader, set, &ids, ledger)?,
+            Request::Ids(_, set, fingerprint, after) => self.answer_ids(reader, set, fingerprint, after, ledger)?,
             _ => refused("unknown"),
         };
         if let Response::Fetch(_, things) | Response::Take(_, things, _) = &response
@@ -67,7 +66,7 @@ impl Engine {
     /// Fingerprints, and of each set that differs, from one cell on, so many.
     fn answer_compare<L: Ledger>(
         &mut self,
-        community: CommunityId,
+        (community, given): Reader,
         theirs: &[(SetName, Fingerprint)],
         (from, cells): (u16, u16),
         ledger: &L,
@@ -77,11 +76,19 @@ impl Engine {
         let to = from.saturating_add(cells);
         let mut answers = Vec::new();
         for (set, theirs) in theirs {
-            let ours = self.sets.fingerprint(community, *set);
+            let Some(since) = given.from(*set) else {
+                let nothing = Fingerprint::default();
+                let empty = Sketch::with_cells(to.min(limits::CELLS)).cells(from, to);
+                let shown = if nothing == *theirs { Vec::new() } else { empty.to_bytes() };
+                answers.push((nothing, Blob::new(shown).unwrap_or_default()));
+                continue;
+            };
+            let view = (community, *set, since);
+            let ours = self.sets.view(view, ledger)?.fingerprint();
             let shown = if ours == *theirs {
                 Vec::new()
             } else {
-                self.sets.with_cells(community, *set, to, ledger)?.sketch().cells(from, to).to_bytes()
+                self.sets.with_cells(view, to, ledger)?.sketch().cells(from, to).to_bytes()
             };
             answers.push((ours, Blob::new(shown).unwrap_or_default()));
         }
@@ -91,57 +98,62 @@ impl Engine {
     /// Sends what is wanted of a set, as far as it is here and fits.
     fn answer_bring<L: Ledger>(
         &self,
-        (community, role): (CommunityId, Role),
+        reader: Reader,
         set: SetName,
         wanted: &[ShortId],
         ledger: &L,
     ) -> Result<Response, L::Error> {
         let mut ids = Vec::new();
         for id in wanted {
-            ids.extend(ledger.find(community, set, *id)?);
+            ids.extend(ledger.find(reader.0, set, *id)?);
         }
-        self.answer_fetch((community, role), set, &ids, ledger)
+        self.answer_fetch(reader, set, &ids, ledger)
     }
 
     /// What a peer has and we have not is fetched from it.
     fn take_offer<L: Ledger>(
         &mut self,
         peer: &PeerName,
-        community: CommunityId,
+        reader: Reader,
         set: SetName,
         offered: &[ShortId],
         ledger: &L,
     ) -> Decided<L> {
-        let missing = missing(community, set, offered, ledger)?;
-        if missing.is_empty() || !SetName::COMPARED.contains(&set) {
-            Ok(Vec::new())
-        } else {
-            Ok(self.fetch_offered(peer, community, set, &missing))
+        if reader.1.from(set).is_none() {
+            return Ok(Vec::new());
         }
+        let missing = missing(reader, set, offered, ledger)?;
+        if missing.is_empty() { Ok(Vec::new()) } else { Ok(self.fetch_offered(peer, reader.0, set, &missing)) }
     }
 
-    fn answer_periods(&self, community: CommunityId, set: SetName) -> Response {
-        let periods = self.sets.get(community, set).into_iter().flat_map(|summary| summary.periods());
+    fn answer_periods<L: Ledger>(
+        &mut self,
+        (community, given): Reader,
+        set: SetName,
+        ledger: &L,
+    ) -> Result<Response, L::Error> {
+        let Some(since) = given.from(set) else { return Ok(Response::Periods(Vec::new())) };
+        let periods = self.sets.view((community, set, since), ledger)?.periods();
         // The newest, if there are ever so many.
-        let newest = periods.rev().take(limits::PERIODS).map(|(period, fingerprint)| (*period, *fingerprint));
+        let newest = periods.iter().rev().take(limits::PERIODS).map(|(period, fingerprint)| (*period, *fingerprint));
         let mut newest: Vec<(u64, Fingerprint)> = newest.collect();
         newest.reverse();
-        Response::Periods(newest)
+        Ok(Response::Periods(newest))
     }
 
     /// Sends all that is in a period, as far as it fits: a log from its beginning, the newest items first.
     fn answer_take<L: Ledger>(
         &self,
-        (community, role): (CommunityId, Role),
+        reader: Reader,
         (set, period): (SetName, u64),
         after: Option<Place>,
         ledger: &L,
     ) -> Result<Response, L::Error> {
-        let places = ledger.places(community, set, positions(set, period), after, rises(set), limits::FETCH)?;
+        let places = places(reader, (set, period), after, limits::FETCH, ledger)?;
         let mut sending = Sending::default();
         let mut next = None;
         for (position, id) in &places {
-            if let Some(bytes) = self.held((community, role), set, id, ledger)?
+            if let Some(bytes) = self.held(reader.0, set, id, ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -152,17 +164,21 @@ impl Engine {
         Ok(Response::Take(set, sending.things, next.filter(|_| rest)))
     }
 
-    /// Lists ids, where the sets differ: how older nodes compare.
+    /// Lists ids, where the sets differ: how older nodes compare. Ids are in no order of time, so that a part
+    /// of a set is not listed so.
     fn answer_ids<L: Ledger>(
         &self,
-        community: CommunityId,
+        (community, given): Reader,
         set: SetName,
         theirs: Fingerprint,
         after: Option<AnyId>,
         ledger: &L,
     ) -> Result<Response, L::Error> {
+        if given.from(set) != Some(0) {
+            return Ok(Response::Ids(Fingerprint::default(), Vec::new(), false));
+        }
         let ours = self.sets.fingerprint(community, set);
-        if ours == theirs || !SetName::COMPARED.contains(&set) {
+        if ours == theirs {
             return Ok(Response::Ids(ours, Vec::new(), false));
         }
         let ids = ledger.ids(community, set, after, limits::IDS_PER_PAGE)?;
@@ -173,14 +189,14 @@ impl Engine {
     /// Sends what is asked for and here, as far as it fits.
     fn answer_fetch<L: Ledger>(
         &self,
-        (community, role): (CommunityId, Role),
+        reader: Reader,
         set: SetName,
         ids: &[AnyId],
         ledger: &L,
     ) -> Result<Response, L::Error> {
         let mut sending = Sending::default();
         for id in ids {
-            if let Some(bytes) = self.thing((community, role), set, id, ledger)?
+            if let Some(bytes) = self.thing(reader, set, id, ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -189,24 +205,22 @@ impl Engine {
         Ok(Response::Fetch(set, sending.things))
     }
 
-    /// What is named so, as it travels, if the community's set holds it.
+    /// What is named so, as it travels; nothing that the reader is not given.
     fn thing<L: Ledger>(
         &self,
-        (community, role): (CommunityId, Role),
+        reader: Reader,
         set: SetName,
         id: &AnyId,
         ledger: &L,
     ) -> Result<Option<Vec<u8>>, L::Error> {
-        if matches!(set, SetName::Items | SetName::Envelopes) && !ledger.holds(community, set, *id)? {
-            return Ok(None);
-        }
-        self.held((community, role), set, id, ledger)
+        let is_open = !matches!(set, SetName::Items | SetName::Inner | SetName::Envelopes);
+        if is_open || is_given(reader, set, id, ledger)? { self.held(reader.0, set, id, ledger) } else { Ok(None) }
     }
 
-    /// What a set is known to hold, as it travels; nothing of a scope that the reader's role is not in (E1).
+    /// What a reader is given, as it travels.
     fn held<L: Ledger>(
         &self,
-        (community, role): (CommunityId, Role),
+        community: CommunityId,
         set: SetName,
         id: &AnyId,
         ledger: &L,
@@ -215,12 +229,7 @@ impl Engine {
             SetName::Operations => {
                 self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes())
             }
-            SetName::Items => {
-                let scope = |item: &SignedItem| Header::from_canonical(item.header.as_slice()).ok().map(|h| h.scope);
-                let found = ledger.carried(ItemId(*id))?;
-                let found = found.filter(|(item, _)| scope(item).is_some_and(|scope| role >= floor(scope)));
-                found.map(|(item, body)| Carry::plain(item, body).to_bytes())
-            }
+            SetName::Items | SetName::Inner => self.plain_carry(ItemId(*id), ledger)?.map(|carry| carry.to_bytes()),
             SetName::Envelopes => self.relayed_carry(EnvelopeId(*id), ledger)?.map(|carry| carry.to_bytes()),
             SetName::Bundles => ledger.bundle(BundleHash(*id))?,
             SetName::Blobs => ledger.blob(*id)?,
@@ -238,40 +247,84 @@ pub(super) fn rises(set: SetName) -> bool {
     set == SetName::Operations
 }
 
+/// A page of what a reader is given of a period.
+fn places<L: Ledger>(
+    (community, given): Reader,
+    (set, period): (SetName, u64),
+    after: Option<Place>,
+    most: usize,
+    ledger: &L,
+) -> Result<Vec<Place>, L::Error> {
+    let (first, last) = positions(set, period);
+    match given.from(set) {
+        Some(since) if since <= last => {
+            ledger.places(community, set, (first.max(since), last), after, rises(set), most)
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// A page of the ids of a period.
 fn answer_list<L: Ledger>(
-    community: CommunityId,
-    set: SetName,
-    period: u64,
+    reader: Reader,
+    (set, period): (SetName, u64),
     after: Option<Place>,
     ledger: &L,
 ) -> Result<Response, L::Error> {
     let most = limits::IDS_PER_PAGE;
-    let places = ledger.places(community, set, positions(set, period), after, rises(set), most)?;
+    let places = places(reader, (set, period), after, most, ledger)?;
     let next = places.last().copied().filter(|_| places.len() == most);
     Ok(Response::List(places.iter().map(|(_, id)| short(id)).collect(), next))
 }
 
-/// Those of these ids that are not here.
+/// Those of these ids that are not here, as far as a reader may know.
 pub(super) fn missing<L: Ledger>(
-    community: CommunityId,
+    reader: Reader,
     set: SetName,
     ids: &[ShortId],
     ledger: &L,
 ) -> Result<Vec<ShortId>, L::Error> {
+    // Older nodes know one set of items only.
+    let sets = if set == SetName::Items { [set, SetName::Inner] } else { [set, set] };
     let mut missing = Vec::new();
     for id in ids {
-        if ledger.find(community, set, *id)?.is_none() {
+        let mut here = false;
+        for set in sets {
+            here = here
+                || match ledger.find(reader.0, set, *id)? {
+                    Some(id) => is_given(reader, set, &id, ledger)?,
+                    None => false,
+                };
+        }
+        if !here {
             missing.push(*id);
         }
     }
     Ok(missing)
 }
 
+/// Whether something is in a set, and where a reader is given it.
+fn is_given<L: Ledger>((community, given): Reader, set: SetName, id: &AnyId, ledger: &L) -> Result<bool, L::Error> {
+    let Some(since) = given.from(set) else { return Ok(false) };
+    Ok(ledger.holds(community, set, *id)? && (since == 0 || position(set, id, ledger)? >= since))
+}
+
+/// Where an item or an envelope stands that is here.
+fn position<L: Ledger>(set: SetName, id: &AnyId, ledger: &L) -> Result<Position, L::Error> {
+    if set == SetName::Envelopes {
+        let envelope = ledger.envelope(EnvelopeId(*id))?.and_then(|kept| kept.signed.read::<Envelope>().ok());
+        return Ok(envelope.map_or(0, |envelope| envelope.ts.0));
+    }
+    match item(ledger, ItemId(*id))? {
+        Some(item) => item_position(item.header.kind, item.header.ts, item.header.target, ledger),
+        None => Ok(0),
+    }
+}
+
 /// Things that go into one response.
 #[derive(Default)]
 struct Sending {
-    things: Vec<Thing>,
+    things: Vec<Blob<{ 512 * 1024 }>>,
     bytes: usize,
 }
 

@@ -10,7 +10,7 @@ use super::{
     Decided, Effect, Engine, Event, PeerName,
     bans::{Awaited, struck},
     handshake::Shown,
-    sync::Pull,
+    pull::Pull,
 };
 use crate::{
     bytes::Bytes,

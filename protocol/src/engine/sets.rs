@@ -1,4 +1,9 @@
-//! What is compared of each community, kept up to date as things come and go.
+//! What is compared of each community, kept up to date as things come and go: of each set the whole, and
+//! what lies from some position on, for those who are not given what is older.
+//!
+//! Leaves to others: who is given what (`standing`), and what is made of it (`serve`, `sync`).
+//! Always true: a view is made by looking at its part of the set once, when it is first needed; how many
+//! are kept, and how much they take, is bounded, whoever asks.
 
 use std::collections::BTreeMap;
 
@@ -10,69 +15,191 @@ use crate::{
     wire::{AnyId, Fingerprint, SetName},
 };
 
-/// The summary of each set that is not empty.
+/// What two members are both given of a community, by the scopes that both are in (E1) and by when they
+/// came (E6).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Given {
+    /// Whether that of the inner circle is.
+    inner: bool,
+    /// From which position on; of operations all are.
+    since: Position,
+}
+
+impl Given {
+    /// Everything there is.
+    pub(super) const ALL: Given = Given { inner: true, since: 0 };
+
+    pub(super) fn new(inner: bool, since: Position) -> Given {
+        Given { inner, since }
+    }
+
+    /// From which position on a set is given; none where nothing of it is, or it is not compared.
+    pub(super) fn from(self, set: SetName) -> Option<Position> {
+        match set {
+            SetName::Operations => Some(0),
+            SetName::Items | SetName::Envelopes => Some(self.since),
+            SetName::Inner => self.inner.then_some(self.since),
+            SetName::Bundles | SetName::Blobs => None,
+        }
+    }
+}
+
+/// A set of a community from a position on.
+type Name = (CommunityId, SetName, Position);
+
 #[derive(Debug, Default)]
-pub(super) struct Sets(BTreeMap<(CommunityId, SetName), Summary>);
+struct View {
+    summary: Summary,
+    /// The higher, the later it was needed.
+    needed: u64,
+}
+
+/// Something that has come into a set, or gone.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Come,
+    Gone,
+}
+
+/// The views of all sets. The whole ones stay; of the others those that were needed last.
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    views: BTreeMap<Name, View>,
+    /// What this input has changed, and the ledger does not show yet.
+    fresh: Vec<(CommunityId, SetName, Place, Change)>,
+    needed: u64,
+}
 
 impl Sets {
+    /// Another input begins: what the ones before it have changed can be read.
+    pub(super) fn begin(&mut self) {
+        self.fresh.clear();
+    }
+
     pub(super) fn add(&mut self, community: CommunityId, set: SetName, position: Position, id: &AnyId) {
-        self.0.entry((community, set)).or_default().add(set, position, id);
+        self.change(community, set, (position, *id), Change::Come);
     }
 
     pub(super) fn remove(&mut self, community: CommunityId, set: SetName, position: Position, id: &AnyId) {
-        self.0.entry((community, set)).or_default().remove(set, position, id);
+        self.change(community, set, (position, *id), Change::Gone);
+    }
+
+    fn change(&mut self, community: CommunityId, set: SetName, place: Place, change: Change) {
+        self.fresh.push((community, set, place, change));
+        self.views.entry((community, set, 0)).or_default();
+        let of_set = (community, set, 0)..=(community, set, place.0);
+        for (_, view) in self.views.range_mut(of_set) {
+            change.of(&mut view.summary, set, place);
+        }
     }
 
     /// Counts what is kept of a community.
     pub(super) fn load<L: Ledger>(&mut self, community: CommunityId, ledger: &L) -> Result<(), L::Error> {
         for set in SetName::COMPARED {
-            each(community, set, ledger, |(position, id)| self.add(community, set, position, &id))?;
+            self.view((community, set, 0), ledger)?;
         }
         Ok(())
     }
 
-    pub(super) fn get(&self, community: CommunityId, set: SetName) -> Option<&Summary> {
-        self.0.get(&(community, set))
-    }
-
+    /// Of the whole set.
     pub(super) fn fingerprint(&self, community: CommunityId, set: SetName) -> Fingerprint {
-        self.get(community, set).map(Summary::fingerprint).unwrap_or_default()
+        self.made((community, set, 0)).unwrap_or_default()
     }
 
-    /// A summary whose sketch has at least so many cells, as far as any may have. The whole set is looked
-    /// at for that, once for each doubling.
-    pub(super) fn with_cells<L: Ledger>(
-        &mut self,
-        community: CommunityId,
-        set: SetName,
-        cells: usize,
-        ledger: &L,
-    ) -> Result<&Summary, L::Error> {
-        let cells = cells.min(limits::CELLS);
-        let summary = self.0.entry((community, set)).or_default();
-        if summary.sketch().kept() < cells {
-            let mut sketch = Sketch::with_cells(cells);
-            each(community, set, ledger, |(_, id)| sketch.add(&short(&id)))?;
-            summary.lengthen(sketch);
+    /// Of a view, if it has been made.
+    pub(super) fn made(&self, name: Name) -> Option<Fingerprint> {
+        self.views.get(&name).map(|view| view.summary.fingerprint())
+    }
+
+    /// What is in a set from a position on.
+    pub(super) fn view<L: Ledger>(&mut self, name: Name, ledger: &L) -> Result<&Summary, L::Error> {
+        if !self.views.contains_key(&name) {
+            let (_, set, _) = name;
+            let mut summary = Summary::default();
+            self.each(name, ledger, |place, change| change.of(&mut summary, set, place))?;
+            self.views.insert(name, View { summary, needed: 0 });
         }
-        Ok(summary)
+        Ok(self.need(name))
+    }
+
+    /// A summary whose sketch has at least so many cells, as far as any may have. The whole view is looked
+    /// at for that, once for each doubling.
+    pub(super) fn with_cells<L: Ledger>(&mut self, name: Name, cells: usize, ledger: &L) -> Result<&Summary, L::Error> {
+        let cells = cells.min(limits::CELLS);
+        if self.view(name, ledger)?.cells() < cells {
+            let mut sketch = Sketch::with_cells(cells);
+            self.each(name, ledger, |(_, id), change| match change {
+                Change::Come => sketch.add(&short(&id)),
+                Change::Gone => sketch.remove(&short(&id)),
+            })?;
+            if let Some(view) = self.views.get_mut(&name) {
+                view.summary.lengthen(sketch);
+            }
+        }
+        Ok(self.need(name))
+    }
+
+    /// Everything in a view: what the ledger has, and what this input has changed of it.
+    fn each<L: Ledger>(
+        &self,
+        (community, set, since): Name,
+        ledger: &L,
+        mut see: impl FnMut(Place, Change),
+    ) -> Result<(), L::Error> {
+        let mut after = None;
+        loop {
+            let most = limits::IDS_PER_PAGE;
+            let places = ledger.places(community, set, (since, Position::MAX), after, true, most)?;
+            places.iter().for_each(|place| see(*place, Change::Come));
+            after = places.last().copied();
+            if places.len() < most {
+                break;
+            }
+        }
+        let fresh =
+            self.fresh.iter().filter(|(of, in_set, place, _)| (*of, *in_set) == (community, set) && place.0 >= since);
+        fresh.for_each(|(_, _, place, change)| see(*place, *change));
+        Ok(())
+    }
+
+    /// Notes that a view is needed, and drops those that were not for longest where there are too many.
+    fn need(&mut self, name: Name) -> &Summary {
+        self.needed = self.needed.saturating_add(1);
+        let needed = self.needed;
+        if name.2 > 0 {
+            self.make_room(name);
+        }
+        let view = self.views.entry(name).or_default();
+        view.needed = needed;
+        &view.summary
+    }
+
+    fn make_room(&mut self, name: Name) {
+        loop {
+            let parts = || self.views.iter().filter(|((_, _, since), _)| *since > 0);
+            let cells = parts().map(|(_, view)| view.summary.cells()).sum::<usize>();
+            if parts().count() <= limits::VIEWS && cells <= limits::VIEW_CELLS {
+                return;
+            }
+            let oldest = parts().filter(|(other, _)| **other != name).min_by_key(|(_, view)| view.needed);
+            let Some(oldest) = oldest.map(|(oldest, _)| *oldest) else { return };
+            self.views.remove(&oldest);
+        }
+    }
+
+    /// How many views of a part of a set are kept, and how many cells they have.
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> (usize, usize) {
+        let parts = || self.views.iter().filter(|((_, _, since), _)| *since > 0);
+        (parts().count(), parts().map(|(_, view)| view.summary.cells()).sum())
     }
 }
 
-/// Everything in a set.
-fn each<L: Ledger>(
-    community: CommunityId,
-    set: SetName,
-    ledger: &L,
-    mut see: impl FnMut(Place),
-) -> Result<(), L::Error> {
-    let mut after = None;
-    loop {
-        let places = ledger.places(community, set, (0, Position::MAX), after, true, limits::IDS_PER_PAGE)?;
-        places.iter().copied().for_each(&mut see);
-        after = places.last().copied();
-        if places.len() < limits::IDS_PER_PAGE {
-            return Ok(());
+impl Change {
+    fn of(self, summary: &mut Summary, set: SetName, (position, id): Place) {
+        match self {
+            Change::Come => summary.add(set, position, &id),
+            Change::Gone => summary.remove(set, position, &id),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sets::Given;
 use crate::{
     authority::{Body, Grant, Log, Operation, Role, State, evaluate, policy},
     community::Community,
@@ -266,16 +267,36 @@ impl Standing {
         missing.into_iter().take(limits::KEYS_HANDED_OVER).map(|epoch| epoch.id).collect()
     }
 
+    /// By which operation somebody came who is not given what was there before them (E6): a peripheral
+    /// member, and any other where the policy says so. None of founders, who have been there from the
+    /// first, and of those who have no role.
+    #[must_use]
+    pub fn came_without_history(&self, person: PersonId) -> Option<OpId> {
+        let history = self.state.policy.get(&policy::HISTORY).copied().unwrap_or(1) == 1;
+        match self.state.came_by(person) {
+            Some(Grant::Op(id)) if self.state.role(person) < Role::Member || !history => Some(id),
+            _ => None,
+        }
+    }
+
+    /// What two members are both given (E1, E6): of who came later without history, from the time of the
+    /// operation that let them in. Devices of one person keep nothing from each other.
+    pub(super) fn given(&self, one: PersonId, other: PersonId) -> Given {
+        let inner = [one, other].iter().all(|person| self.state.role(*person) >= floor(Scope::Inner));
+        if one == other {
+            return Given::new(inner, 0);
+        }
+        let came = [one, other].into_iter().filter_map(|person| self.came_without_history(person));
+        let times = came.filter_map(|id| self.log.get(id)).map(|place| place.operation.ts.0);
+        Given::new(inner, times.max().unwrap_or_default())
+    }
+
     /// The keys that a person is given, newest first (E5, E6): of the scopes that their role has; all
     /// of them, where the policy keeps history for members, else from the epoch on that was current
     /// when they came.
     pub(super) fn keys_for(&self, person: PersonId) -> Vec<(OpId, EpochKey)> {
         let role = self.state.role(person);
-        let history = self.state.policy.get(&policy::HISTORY).copied().unwrap_or(1) == 1;
-        let came = match self.state.came_by(person) {
-            Some(Grant::Op(id)) if role < Role::Member || !history => Some(id),
-            _ => None,
-        };
+        let came = self.came_without_history(person);
         let mut given = Vec::new();
         for scope in [Scope::All, Scope::Inner].into_iter().filter(|scope| role >= floor(*scope)) {
             let held = self.keys_held(scope);

@@ -1,6 +1,7 @@
 //! Catching up with one peer, at the cost of what differs.
 //!
-//! All sets are compared by fingerprint at once; where they differ, the first cells of the peer's
+//! All sets that both are given are compared by fingerprint at once, each from where on both are given it;
+//! where they differ, the first cells of the peer's
 //! sketch name what differs, or tell how many more cells would. What only the peer has is fetched, and
 //! what only we have is offered to it. Where too many differ, the sets are gone through by period: a
 //! period of which we have little is taken whole, of others the ids are listed. What arrives enters by
@@ -10,20 +11,26 @@
 //! Always true: a pull asks one question at a time, and each ends it or leads it on: sets only in
 //! their order, a set at most twice, cells only more, periods and places only forward.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use super::{
-    Decided, Effect, Engine, Event, Fetched, Keep, PeerName,
+    Decided, Effect, Engine, Event, Fetched, Keep, PeerName, Standing,
     bans::struck_by,
+    pull::{Period, Pull, Shown, Step, beyond},
     receive::Received,
-    serve::{missing, rises},
+    serve::{Reader, missing, rises},
     session::Question,
+    sets::Given,
 };
 use crate::{
-    id::{BundleHash, CommunityId, OpId},
+    epoch::Scope,
+    id::{CommunityId, OpId, PersonId},
     ledger::Ledger,
     limits,
-    reconcile::{CELL_BYTES, Cells, Difference, Place, ShortId, short},
+    reconcile::{CELL_BYTES, Difference, Place, ShortId, short},
     time::Millis,
     wire::{Fingerprint, Request, Response, SetName},
 };
@@ -35,99 +42,6 @@ const FIRST_CELLS: usize = 48;
 /// How long gossip takes to come up, at most: topics are told of, and a heartbeat of one second puts
 /// peers into the mesh.
 const GOSSIP_UP_MS: u64 = 3_000;
-
-/// One comparison under way.
-#[derive(Debug)]
-pub(super) struct Pull {
-    /// The sets that are still to be gone through, with what the peer has shown of them.
-    open: VecDeque<(SetName, Shown)>,
-    /// The set that is being gone through.
-    set: SetName,
-    /// What the peer has shown of it so far.
-    shown: Shown,
-    step: Step,
-    /// Whether the set was gone through by period, after which it is compared once more.
-    thorough: bool,
-    /// What is missing here.
-    wanted: VecDeque<ShortId>,
-    /// What the peer lacks.
-    offered: Vec<ShortId>,
-    /// What was asked for last and may come only in part.
-    asked: Vec<ShortId>,
-    asked_for: usize,
-    /// What the peer has offered, of whichever set.
-    offers: BTreeMap<SetName, VecDeque<ShortId>>,
-    /// Bundles that carries wait for.
-    bundles: BTreeSet<BundleHash>,
-    /// Whether to compare again when this is done.
-    again: bool,
-    /// Its question: what answers another one is of a pull that has ended.
-    question: u64,
-}
-
-/// What a peer has shown of a set.
-#[derive(Debug, Clone, Default)]
-struct Shown {
-    fingerprint: Fingerprint,
-    cells: Cells,
-}
-
-/// What is asked next of a set when nothing known is missing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
-    /// The fingerprints of all sets.
-    Begin,
-    /// Cells of its sketch, up to so many in all.
-    Cells(usize),
-    /// Its periods.
-    Periods,
-    /// What is in the first of these, beyond a place.
-    Through(VecDeque<Period>, Option<Place>),
-    /// Nothing: on to the next set.
-    Next,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Period {
-    number: u64,
-    /// Whether it is taken whole, since we have little of it.
-    whole: bool,
-}
-
-impl Pull {
-    fn new(step: Step) -> Pull {
-        Pull {
-            open: VecDeque::new(),
-            set: SetName::Operations,
-            shown: Shown::default(),
-            step,
-            thorough: false,
-            wanted: VecDeque::new(),
-            offered: Vec::new(),
-            asked: Vec::new(),
-            asked_for: 0,
-            offers: BTreeMap::new(),
-            bundles: BTreeSet::new(),
-            again: false,
-            question: 0,
-        }
-    }
-
-    /// Whether this question is its own.
-    pub(super) fn waits_for(&self, question: u64) -> bool {
-        self.question == question
-    }
-
-    /// Whether nothing has come of it so far.
-    fn has_just_begun(&self) -> bool {
-        self.step == Step::Begin && !self.again && self.offers.is_empty()
-    }
-
-    /// Whether there is something to ask before the next step.
-    fn is_fetching(&self) -> bool {
-        !self.wanted.is_empty() || !self.offered.is_empty() || !self.bundles.is_empty()
-    }
-}
 
 impl Engine {
     /// Begins a comparison, unless one is under way.
@@ -167,24 +81,53 @@ impl Engine {
 
     /// A peer compares its sets with ours. Of two who begin at the same moment, the one with the lower
     /// name goes on.
-    pub(super) fn compared_by(
+    pub(super) fn compared_by<L: Ledger>(
         &mut self,
         now: Millis,
         peer: &PeerName,
-        community: CommunityId,
+        (community, given): Reader,
         theirs: &[(SetName, Fingerprint)],
-    ) -> Vec<Effect> {
+        ledger: &L,
+    ) -> Decided<L> {
         let may_leave = self.has_synced(community) && self.me.peer > *peer;
-        let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
+        let compared = self.compared(community, given);
+        let Some(state) = self.peers.get_mut(peer) else { return Ok(Vec::new()) };
         state.compares.insert(community);
         if may_leave && state.pulls.get(&community).is_some_and(Pull::has_just_begun) {
             state.pulls.remove(&community);
         }
-        let equal = |(set, theirs): &(SetName, Fingerprint)| self.sets.fingerprint(community, *set) == *theirs;
-        if theirs.len() == SetName::COMPARED.len() && theirs.iter().all(equal) {
-            return self.synced(now, peer, community);
+        if !theirs.iter().map(|(set, _)| *set).eq(compared) {
+            return Ok(Vec::new());
         }
-        Vec::new()
+        for (set, theirs) in theirs {
+            let since = given.from(*set).unwrap_or_default();
+            if self.sets.view((community, *set, since), ledger)?.fingerprint() != *theirs {
+                return Ok(Vec::new());
+            }
+        }
+        Ok(self.synced(now, peer, community))
+    }
+
+    /// What this node and somebody else are both given of a community.
+    pub(super) fn given(&self, community: CommunityId, other: PersonId) -> Given {
+        let given = self.standing(community).map(|standing| standing.given(self.me.person(), other));
+        given.unwrap_or(Given::new(false, 0))
+    }
+
+    /// The same of whoever is at the other end.
+    fn given_with(&self, peer: &PeerName, community: CommunityId) -> Given {
+        let asking = self.peers.get(peer).and_then(|state| state.asking.as_ref());
+        let other = asking.and_then(|asking| asking.proven.get(&community)).map(|(person, _)| *person);
+        other.map_or(Given::new(false, 0), |other| self.given(community, other))
+    }
+
+    /// The sets that are compared: that of the inner circle where both are in it, and anything may be in it.
+    pub(super) fn compared(&self, community: CommunityId, given: Given) -> Vec<SetName> {
+        let opened = |standing: &Arc<Standing>| standing.scopes_in_use().contains(&Scope::Inner);
+        let in_use = self.standing(community).is_some_and(opened)
+            || self.sets.fingerprint(community, SetName::Inner).count() > 0;
+        let given = |set: &SetName| given.from(*set).is_some() && (*set != SetName::Inner || in_use);
+        SetName::COMPARED.into_iter().filter(given).collect()
     }
 
     /// A peer goes through its sets by period, and so will find what it lacks, but not what we do.
@@ -249,13 +192,19 @@ impl Engine {
 
     /// Asks what a comparison needs next.
     fn next_question_of_pull(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
+        let given = self.given_with(peer, community);
+        let compared = self.compared(community, given);
         let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
         let Some(tag) = state.tag_for(community) else { return Vec::new() };
         let Some(pull) = state.pulls.get_mut(&community) else { return Vec::new() };
         let set = pull.set;
         pull.asked.clear();
         pull.asked_for = 0;
-        let ours = |set| self.sets.fingerprint(community, set);
+        // A view that is not made yet is told as an empty one; it is made when the answer is looked into.
+        let ours = |set| given.from(set).and_then(|since| self.sets.made((community, set, since))).unwrap_or_default();
+        if given.from(set).is_none() {
+            pull.offered.clear();
+        }
         let request = if let Some(bundle) = pull.bundles.pop_first() {
             Request::Fetch(tag, SetName::Bundles, vec![bundle.0])
         } else if pull.is_fetching() {
@@ -270,7 +219,8 @@ impl Engine {
             let cells = |cells| u16::try_from(cells).unwrap_or(u16::MAX);
             match &pull.step {
                 Step::Begin => {
-                    let all = SetName::COMPARED.map(|set| (set, ours(set))).to_vec();
+                    pull.compared = compared;
+                    let all = pull.compared.iter().map(|set| (*set, ours(*set))).collect();
                     Request::Compare(tag, all, 0, cells(FIRST_CELLS))
                 }
                 Step::Cells(most) => {
@@ -316,7 +266,7 @@ impl Engine {
             (Response::Fetch(..), _) => self.fetched(peer, community),
             (Response::Compare(sets), Step::Begin) => {
                 let shown = sets.into_iter().map(|(fingerprint, cells)| Shown::of(fingerprint, cells.as_slice()));
-                pull.open = SetName::COMPARED.into_iter().zip(shown).collect();
+                pull.open = pull.compared.iter().copied().zip(shown).collect();
                 pull.step = Step::Next;
             }
             (Response::Compare(sets), Step::Cells(_)) => {
@@ -326,13 +276,13 @@ impl Engine {
                 }
             }
             (Response::Periods(periods), Step::Periods) => {
-                let periods = self.periods_to_go(community, set, &periods);
+                let periods = self.periods_to_go(peer, (community, set), &periods, ledger)?;
                 if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
                     pull.step = Step::Through(periods, None);
                 }
             }
             (Response::List(ids, next), Step::Through(periods, after)) => {
-                pull.wanted.extend(missing(community, set, &ids, ledger)?);
+                pull.wanted.extend(missing((community, Given::ALL), set, &ids, ledger)?);
                 pull.step = beyond(set, periods, after, next);
             }
             (Response::Take(of, _, next), Step::Through(periods, after)) if of == set => {
@@ -362,12 +312,20 @@ impl Engine {
         set: SetName,
         ledger: &L,
     ) -> Result<(), L::Error> {
+        let since = self.given_with(peer, community).from(set);
         let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else { return Ok(()) };
-        let (ours, theirs) = (self.sets.fingerprint(community, set), &pull.shown);
+        let Some(since) = since else {
+            // It was, by the log of a moment ago.
+            pull.step = Step::Next;
+            return Ok(());
+        };
+        let view = (community, set, since);
+        let ours = self.sets.view(view, ledger)?.fingerprint();
+        let theirs = &pull.shown;
         let cells = theirs.cells.count();
         let difference = match ours == theirs.fingerprint {
             true => Difference { whole: true, ..Difference::default() },
-            false => self.sets.with_cells(community, set, cells, ledger)?.sketch().difference(&theirs.cells),
+            false => self.sets.with_cells(view, cells, ledger)?.sketch().difference(&theirs.cells),
         };
         let counts = ours.count().abs_diff(theirs.fingerprint.count());
         let counts = usize::try_from(counts).unwrap_or(usize::MAX);
@@ -391,9 +349,16 @@ impl Engine {
     }
 
     /// The periods of a set that differ, those to go through first first.
-    fn periods_to_go(&self, community: CommunityId, set: SetName, theirs: &[(u64, Fingerprint)]) -> VecDeque<Period> {
-        let summary = self.sets.get(community, set);
-        let ours = |number| summary.and_then(|s| s.periods().get(&number)).copied().unwrap_or_default();
+    fn periods_to_go<L: Ledger>(
+        &mut self,
+        peer: &PeerName,
+        (community, set): (CommunityId, SetName),
+        theirs: &[(u64, Fingerprint)],
+        ledger: &L,
+    ) -> Result<VecDeque<Period>, L::Error> {
+        let since = self.given_with(peer, community).from(set).unwrap_or_default();
+        let periods = self.sets.view((community, set, since), ledger)?.periods();
+        let ours = |number| periods.get(&number).copied().unwrap_or_default();
         let differ = theirs.iter().filter(|(number, fingerprint)| ours(*number) != *fingerprint);
         // Few of those that come are then known already.
         let whole = |number, theirs: &Fingerprint| ours(number).count().saturating_mul(16) < theirs.count();
@@ -404,7 +369,7 @@ impl Engine {
         if !rises(set) {
             periods.reverse();
         }
-        periods.into()
+        Ok(periods.into())
     }
 
     /// The last of a fetch has come.
@@ -441,7 +406,7 @@ impl Engine {
                 if pull.next_offer() {
                     // Some of it has come since.
                     let (set, offered) = (pull.set, Vec::from(std::mem::take(&mut pull.wanted)));
-                    pull.wanted = missing(community, set, &offered, ledger)?.into();
+                    pull.wanted = missing((community, Given::ALL), set, &offered, ledger)?.into();
                     continue;
                 }
                 effects.extend(self.caught_up(now, peer, community));
@@ -462,7 +427,11 @@ impl Engine {
 
     /// All sets have been gone through.
     fn caught_up(&mut self, now: Millis, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
-        let again = self.peers.get_mut(peer).and_then(|state| state.pulls.remove(&community)).is_some_and(|p| p.again);
+        let compared = self.compared(community, self.given_with(peer, community));
+        let ended = self.peers.get_mut(peer).and_then(|state| state.pulls.remove(&community));
+        // Also where the log that has come shows that both are given more than was thought.
+        let more = |pull: &Pull| !pull.compared.is_empty() && compared.iter().any(|set| !pull.compared.contains(set));
+        let again = ended.is_some_and(|pull| pull.again || more(&pull));
         let mut effects = self.synced(now, peer, community);
         if again {
             effects.extend(self.compare(peer, community));
@@ -527,44 +496,4 @@ impl Engine {
         }
         Ok(effects)
     }
-}
-
-impl Pull {
-    /// Turns to what the peer has offered, a log first. Answers whether there is any.
-    fn next_offer(&mut self) -> bool {
-        let Some((set, ids)) = self.offers.pop_first() else { return false };
-        self.set = set;
-        self.wanted = ids;
-        true
-    }
-}
-
-impl Shown {
-    fn of(fingerprint: Fingerprint, cells: &[u8]) -> Shown {
-        Shown { fingerprint, cells: Cells::from_bytes(cells) }
-    }
-
-    /// Adds the cells that follow. Answers false where the peer's set is another one by now, so that they
-    /// do not belong together: then there are none, and all are asked for at once.
-    fn goes_on_with(&mut self, next: Shown) -> bool {
-        let is_same = self.cells.count() == 0 || self.fingerprint == next.fingerprint;
-        self.fingerprint = next.fingerprint;
-        if is_same {
-            self.cells.extend(next.cells)
-        } else {
-            self.cells = Cells::default()
-        }
-        is_same
-    }
-}
-
-/// Beyond a page: the next place of the period, or the next period. A peer whose places do not go
-/// forward ends the period.
-fn beyond(set: SetName, mut periods: VecDeque<Period>, after: Option<Place>, next: Option<Place>) -> Step {
-    let forward = |next: &Place| after.is_none_or(|after| if rises(set) { *next > after } else { *next < after });
-    let next = next.filter(forward);
-    if next.is_none() {
-        periods.pop_front();
-    }
-    Step::Through(periods, next)
 }

@@ -10,18 +10,20 @@
 //! peer sends.
 
 mod fingerprint;
+mod place;
 mod sketch;
 
 use std::collections::BTreeMap;
 
 pub use self::{
     fingerprint::Fingerprint,
+    place::{FRONT, item_position},
     sketch::{CELL_BYTES, Cells, Difference, ShortId, Sketch, short},
 };
 use crate::wire::{AnyId, SetName};
 
-/// Where an id stands in its set: operations by their lamport number, the others by the time that
-/// they claim, in milliseconds.
+/// Where an id stands in its set: operations by their lamport number, envelopes by the time that they
+/// claim, in milliseconds, items by [`item_position`].
 pub type Position = u64;
 
 /// How many positions of a log make a period.
@@ -92,6 +94,12 @@ impl Summary {
     #[must_use]
     pub fn sketch(&self) -> &Sketch {
         &self.sketch
+    }
+
+    /// How many cells its sketch has.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.sketch.kept()
     }
 
     /// Puts a longer sketch of the same set in the place of this one.

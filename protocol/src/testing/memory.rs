@@ -17,7 +17,7 @@ use crate::{
     key::PublicKey,
     ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
-    reconcile::{Place, Position, ShortId, short},
+    reconcile::{Place, Position, ShortId, item_position, short},
     signed::Signed,
     wire::{AnyId, SetName},
 };
@@ -61,7 +61,8 @@ impl Memory {
             Keep::Blob(name, bytes) => drop(self.blobs.insert(name, bytes)),
             Keep::Item { read_in, item, body, by, address, .. } => {
                 if by.is_none() {
-                    let is_new = self.put(read_in, SetName::Items, item.header.ts.0, item.id.0);
+                    let (set, position) = self.stands(&item);
+                    let is_new = self.put(read_in, set, position, item.id.0);
                     assert!(is_new, "an item is kept once");
                     if let Some(address) = address {
                         self.addresses.entry((read_in, item.header.author, address)).or_insert(item.id);
@@ -75,11 +76,13 @@ impl Memory {
                 self.items.insert(item.id, *item);
             }
             Keep::Show(community, id) => {
-                assert!(self.put(community, SetName::Items, self.claimed(id), id.0), "what is shown was hidden")
+                let (set, position) = self.stands_at(id);
+                assert!(self.put(community, set, position, id.0), "what is shown was hidden")
             }
             Keep::Hide(community, id) => {
-                self.places.remove(&(community, SetName::Items, self.claimed(id), id.0));
-                assert!(self.sets.remove(&(community, SetName::Items, id.0)), "what is hidden was shown")
+                let (set, position) = self.stands_at(id);
+                assert!(self.places.remove(&(community, set, position, id.0)), "it stands where it stood");
+                assert!(self.sets.remove(&(community, set, id.0)), "what is hidden was shown")
             }
             Keep::Met { community, peer, person, device } => {
                 self.met.insert((community, peer), (person, device));
@@ -107,8 +110,7 @@ impl Memory {
     /// The items that can be read in a community, relayed ones too.
     #[must_use]
     pub fn readable(&self, community: CommunityId) -> BTreeSet<ItemId> {
-        let first = (community, SetName::Items, Bytes([0; 32]));
-        let own = self.sets.range(first..).take_while(|s| s.0 == community && s.1 == SetName::Items);
+        let own = self.sets.iter().filter(|s| s.0 == community && matches!(s.1, SetName::Items | SetName::Inner));
         let relayed = self
             .envelopes
             .values()
@@ -140,9 +142,15 @@ impl Memory {
         self.places.insert((community, set, position, id)) && self.sets.insert((community, set, id))
     }
 
-    /// When an item claims to have been written.
-    fn claimed(&self, id: ItemId) -> Position {
-        self.items.get(&id).map_or(0, |item| item.header.ts.0)
+    fn stands_at(&self, id: ItemId) -> (SetName, Position) {
+        self.stands(self.items.get(&id).expect("what is shown or hidden was kept"))
+    }
+
+    /// In which set an item stands, and where.
+    fn stands(&self, item: &Item) -> (SetName, Position) {
+        let header = &item.header;
+        let Ok(position) = item_position(header.kind, header.ts, header.target, self);
+        (SetName::of(header.scope), position)
     }
 
     fn changes(&self, id: ItemId, kind: Kind) -> impl Iterator<Item = &Item> {

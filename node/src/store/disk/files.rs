@@ -19,7 +19,7 @@ use std::{
 use super::OpenError;
 
 /// The format that this program writes. In version 1 rows of secrets were not sealed; in version 2 an item had two rows
-/// more, and its body always one of its own.
+/// more, its body always one of its own, and the items of both scopes were one set.
 pub const FORMAT: u32 = 3;
 /// The oldest that it reads; it becomes [`FORMAT`] when it is opened.
 const OLDEST: u32 = 1;

@@ -4,6 +4,7 @@
 mod bans;
 mod devices;
 mod epochs;
+mod given;
 mod story;
 mod sync;
 mod world;

@@ -2,14 +2,13 @@
 
 use super::{
     bans,
-    story::{self, draft, invite, join, post},
+    story::{self, invite, join, post},
     world::World,
 };
 use crate::{
     authority::Role,
     bytes::{Blob, Bytes},
-    engine::{Answer, Command, Effect, Event, Fetched, Input},
-    epoch::Scope,
+    engine::{Command, Effect, Event, Fetched, Input},
     id::{CommunityId, ItemId},
     ledger::Ledger as _,
     time::DAY_MS,
@@ -154,12 +153,13 @@ fn a_longer_sketch_is_that_of_the_set() {
     let mut sets = crate::engine::sets::Sets::default();
     sets.load(garden, node.memory).unwrap();
     for set in SetName::COMPARED {
-        let short = sets.get(garden, set).map(|summary| summary.sketch().cells(0, 1_024)).unwrap_or_default();
-        let long = sets.with_cells(garden, set, 5_000, node.memory).unwrap();
+        let whole = (garden, set, 0);
+        let short = sets.view(whole, node.memory).unwrap().sketch().cells(0, 1_024);
+        let long = sets.with_cells(whole, 5_000, node.memory).unwrap();
         assert!(long.sketch().kept() >= 5_000);
         assert_eq!(long.sketch().cells(0, short.count()), short);
         let most = crate::limits::CELLS;
-        assert!(sets.with_cells(garden, set, usize::MAX, node.memory).unwrap().sketch().kept() < 2 * most);
+        assert!(sets.with_cells(whole, usize::MAX, node.memory).unwrap().sketch().kept() < 2 * most);
     }
 }
 
@@ -228,26 +228,6 @@ fn what_gossip_loses_while_it_comes_up_is_compared_for_soon_after() {
     let unheard = write(&mut world, "alice", garden, 1);
     world.pass(5_000);
     assert!(world.node("bob").memory.readable(garden).contains(&unheard[0]));
-}
-
-#[test]
-fn what_is_for_the_inner_circle_is_sent_to_no_guest() {
-    // bob is a member, carol a guest
-    let mut world = World::of(&["alice", "bob", "carol"]);
-    let garden = garden(&mut world, 1);
-    let invited = Command::Invite { community: garden, role: Role::Peripheral, uses: 1, life_ms: DAY_MS, only: None };
-    let Ok(Answer::Invite(_, key)) = world.command("alice", invited) else { panic!("invited") };
-    join(&mut world, "carol", &key).unwrap();
-    let mut draft = draft("among us", &[], 0);
-    draft.scope = Scope::Inner;
-    let written = world.command("alice", Command::Write { communities: vec![garden], draft });
-    let Ok(Answer::Items(written)) = written else { panic!("{written:?}") };
-    world.round();
-    world.round();
-    let has = |name: &str| world.node(name).memory.readable(garden).contains(&written[0].0);
-    assert_eq!(["bob", "carol"].map(has), [true, false]);
-    let held = world.node("carol").memory.item(written[0].0).unwrap();
-    assert!(held.is_none(), "nor kept unseen");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("a restore", Request::Restore(transcript.restore_tag(w.bob.id()), blob(restore))),
         ("one's communities are asked for", Request::Communities(tag, vec![garden])),
         ("all of one's communities", Request::Communities(tag, Vec::new())),
-        ("sets are compared", Request::Compare(tag, SetName::COMPARED.map(|set| (set, SUM)).to_vec(), 0, 48)),
+        ("sets are compared", Request::Compare(tag, FIRST_SETS.map(|set| (set, SUM)).to_vec(), 0, 48)),
         (
             "some are asked for and some offered",
             Request::Bring(tag, SetName::Items, vec![Bytes([2; 16])], vec![Bytes([3; 16])]),
@@ -83,8 +83,16 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("periods are asked for", Request::Periods(tag, SetName::Envelopes)),
         ("a period is listed", Request::List(tag, SetName::Items, 692, None)),
         ("more of a period is taken", Request::Take(tag, SetName::Items, 692, Some((u64::MAX, Bytes([2; 32]))))),
+        (
+            "the inner circle's set is compared too",
+            Request::Compare(tag, SetName::COMPARED.map(|set| (set, SUM)).to_vec(), 0, 48),
+        ),
+        ("some of it are asked for", Request::Bring(tag, SetName::Inner, vec![Bytes([2; 16])], Vec::new())),
     ]
 }
+
+/// The sets that every member compares with every other.
+const FIRST_SETS: [SetName; 3] = [SetName::Operations, SetName::Items, SetName::Envelopes];
 
 /// The fingerprint of two ids.
 const SUM: Fingerprint = Fingerprint(2, [1, 2, 3, u64::MAX]);

@@ -1,0 +1,149 @@
+//! How far one comparison with a peer has come.
+//!
+//! Leaves to others: what is asked and when it ends (`sync`). Always true: what a peer offers and names is
+//! kept within bounds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::serve::rises;
+use crate::{
+    id::BundleHash,
+    reconcile::{Cells, Place, ShortId},
+    wire::{Fingerprint, SetName},
+};
+
+/// One comparison under way.
+#[derive(Debug)]
+pub(super) struct Pull {
+    /// The sets that the peer was asked about.
+    pub(super) compared: Vec<SetName>,
+    /// The sets that are still to be gone through, with what the peer has shown of them.
+    pub(super) open: VecDeque<(SetName, Shown)>,
+    /// The set that is being gone through.
+    pub(super) set: SetName,
+    /// What the peer has shown of it so far.
+    pub(super) shown: Shown,
+    pub(super) step: Step,
+    /// Whether the set was gone through by period, after which it is compared once more.
+    pub(super) thorough: bool,
+    /// What is missing here.
+    pub(super) wanted: VecDeque<ShortId>,
+    /// What the peer lacks.
+    pub(super) offered: Vec<ShortId>,
+    /// What was asked for last and may come only in part.
+    pub(super) asked: Vec<ShortId>,
+    pub(super) asked_for: usize,
+    /// What the peer has offered, of whichever set.
+    pub(super) offers: BTreeMap<SetName, VecDeque<ShortId>>,
+    /// Bundles that carries wait for.
+    pub(super) bundles: BTreeSet<BundleHash>,
+    /// Whether to compare again when this is done.
+    pub(super) again: bool,
+    /// Its question: what answers another one is of a pull that has ended.
+    pub(super) question: u64,
+}
+
+/// What a peer has shown of a set.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) cells: Cells,
+}
+
+/// What is asked next of a set when nothing known is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    /// The fingerprints of all sets.
+    Begin,
+    /// Cells of its sketch, up to so many in all.
+    Cells(usize),
+    /// Its periods.
+    Periods,
+    /// What is in the first of these, beyond a place.
+    Through(VecDeque<Period>, Option<Place>),
+    /// Nothing: on to the next set.
+    Next,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Period {
+    pub(super) number: u64,
+    /// Whether it is taken whole, since we have little of it.
+    pub(super) whole: bool,
+}
+
+impl Pull {
+    pub(super) fn new(step: Step) -> Pull {
+        Pull {
+            compared: Vec::new(),
+            open: VecDeque::new(),
+            set: SetName::Operations,
+            shown: Shown::default(),
+            step,
+            thorough: false,
+            wanted: VecDeque::new(),
+            offered: Vec::new(),
+            asked: Vec::new(),
+            asked_for: 0,
+            offers: BTreeMap::new(),
+            bundles: BTreeSet::new(),
+            again: false,
+            question: 0,
+        }
+    }
+
+    /// Whether this question is its own.
+    pub(super) fn waits_for(&self, question: u64) -> bool {
+        self.question == question
+    }
+
+    /// Whether nothing has come of it so far.
+    pub(super) fn has_just_begun(&self) -> bool {
+        self.step == Step::Begin && !self.again && self.offers.is_empty()
+    }
+
+    /// Whether there is something to ask before the next step.
+    pub(super) fn is_fetching(&self) -> bool {
+        !self.wanted.is_empty() || !self.offered.is_empty() || !self.bundles.is_empty()
+    }
+}
+
+impl Pull {
+    /// Turns to what the peer has offered, a log first. Answers whether there is any.
+    pub(super) fn next_offer(&mut self) -> bool {
+        let Some((set, ids)) = self.offers.pop_first() else { return false };
+        self.set = set;
+        self.wanted = ids;
+        true
+    }
+}
+
+impl Shown {
+    pub(super) fn of(fingerprint: Fingerprint, cells: &[u8]) -> Shown {
+        Shown { fingerprint, cells: Cells::from_bytes(cells) }
+    }
+
+    /// Adds the cells that follow. Answers false where the peer's set is another one by now, so that they
+    /// do not belong together: then there are none, and all are asked for at once.
+    pub(super) fn goes_on_with(&mut self, next: Shown) -> bool {
+        let is_same = self.cells.count() == 0 || self.fingerprint == next.fingerprint;
+        self.fingerprint = next.fingerprint;
+        if is_same {
+            self.cells.extend(next.cells)
+        } else {
+            self.cells = Cells::default()
+        }
+        is_same
+    }
+}
+
+/// Beyond a page: the next place of the period, or the next period. A peer whose places do not go
+/// forward ends the period.
+pub(super) fn beyond(set: SetName, mut periods: VecDeque<Period>, after: Option<Place>, next: Option<Place>) -> Step {
+    let forward = |next: &Place| after.is_none_or(|after| if rises(set) { *next > after } else { *next < after });
+    let next = next.filter(forward);
+    if next.is_none() {
+        periods.pop_front();
+    }
+    Step::Through(periods, next)
+}
