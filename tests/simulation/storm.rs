@@ -10,7 +10,7 @@ use hearth_protocol::{
     engine::ROUND_MS,
     ledger::Ledger as _,
     testing::{Dice, FaultTally, Faults, GossipTally, Planted},
-    time::DAY_MS,
+    time::{DAY_MS, Millis},
 };
 
 use crate::{
@@ -30,8 +30,8 @@ pub(crate) struct Storm {
     dice: Dice,
     /// How many steps it lasts.
     steps: u64,
-    /// Those whose clocks are wrong.
-    wrong: BTreeMap<&'static str, i64>,
+    /// When a clock was touched last.
+    touched: BTreeMap<&'static str, Millis>,
     pub(crate) report: Report,
 }
 
@@ -130,7 +130,7 @@ impl Storm {
             turmoil.simulator.plant(planted);
         }
         let steps = 500 + dice.below(1_501) as u64;
-        Storm { turmoil, dice, steps, wrong: BTreeMap::new(), report: Report::default() }
+        Storm { turmoil, dice, steps, touched: BTreeMap::new(), report: Report::default() }
     }
 
     /// The storm and the peace after it, with all that must be true.
@@ -159,17 +159,16 @@ impl Storm {
     fn mistake_time(&mut self) {
         self.report.clocks += 1;
         let name = *self.dice.pick(&self.turmoil.names).expect("there are three at least");
+        self.touched.insert(name, self.turmoil.simulator.now());
         match self.dice.below(4) {
             0 => {
                 self.turmoil.simulator.set_pace(name, 1_000);
                 self.turmoil.simulator.set_clock(name, 0);
-                self.wrong.remove(name);
             }
             1 => self.turmoil.simulator.set_pace(name, [500, 2_000][self.dice.below(2)]),
             _ => {
                 let wrong = *self.dice.pick(&WRONG_MS).expect("there are some");
                 self.turmoil.simulator.set_clock(name, wrong);
-                self.wrong.insert(name, wrong);
             }
         }
     }
@@ -217,7 +216,9 @@ impl Storm {
             assert!(kept, "{who} has acknowledged {item} and does not keep it");
         }
         for name in self.running() {
-            let asleep = simulator.now().since(simulator.woken(name));
+            // A clock that is put back puts a round off by what has passed since it was looked at last.
+            let awake = self.touched.get(name).copied().unwrap_or_default().max(simulator.woken(name));
+            let asleep = simulator.now().since(awake);
             // At half the pace a round takes twice as long; a batch may be late.
             assert!(asleep <= 2 * ROUND_MS + 6_000, "{name} was not woken for {asleep} ms");
         }
