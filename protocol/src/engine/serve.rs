@@ -96,7 +96,7 @@ impl Engine {
         Ok(Response::Compare(answers))
     }
 
-    /// Sends what is wanted of a set, as far as it is here and fits.
+    /// Sends what is wanted of a set, as far as it is here and fits; large bodies where nothing else is wanted.
     fn answer_bring<L: Ledger>(
         &self,
         reader: Reader,
@@ -108,7 +108,13 @@ impl Engine {
         for id in wanted {
             ids.extend(find(reader.0, set, *id, ledger)?);
         }
-        self.answer_fetch(reader, set, &ids, ledger)
+        let mut bodies = Bodies::All;
+        for id in &ids {
+            if !is_large(set, id, ledger)? {
+                bodies = Bodies::Early;
+            }
+        }
+        self.send(reader, set, (&ids, bodies), ledger)
     }
 
     /// What a peer has and we have not is fetched from it.
@@ -142,7 +148,8 @@ impl Engine {
         Ok(Response::Periods(newest))
     }
 
-    /// Sends all that is in a period, as far as it fits: a log from its beginning, the newest items first.
+    /// Sends all that is in a period but large bodies, as far as it fits: a log from its beginning, the newest
+    /// items first.
     fn answer_take<L: Ledger>(
         &self,
         reader: Reader,
@@ -154,7 +161,7 @@ impl Engine {
         let mut sending = Sending::default();
         let mut next = None;
         for (position, id) in &places {
-            if let Some(bytes) = self.thing(reader, set, id, ledger)?
+            if let Some(bytes) = self.thing(reader, set, (id, Bodies::Early), ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -195,9 +202,19 @@ impl Engine {
         ids: &[AnyId],
         ledger: &L,
     ) -> Result<Response, L::Error> {
+        self.send(reader, set, (ids, Bodies::All), ledger)
+    }
+
+    fn send<L: Ledger>(
+        &self,
+        reader: Reader,
+        set: SetName,
+        (ids, bodies): (&[AnyId], Bodies),
+        ledger: &L,
+    ) -> Result<Response, L::Error> {
         let mut sending = Sending::default();
         for id in ids {
-            if let Some(bytes) = self.thing(reader, set, id, ledger)?
+            if let Some(bytes) = self.thing(reader, set, (id, bodies), ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -211,7 +228,7 @@ impl Engine {
         &self,
         reader: Reader,
         set: SetName,
-        id: &AnyId,
+        (id, bodies): (&AnyId, Bodies),
         ledger: &L,
     ) -> Result<Option<Vec<u8>>, L::Error> {
         let (community, _) = reader;
@@ -220,11 +237,17 @@ impl Engine {
                 self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes())
             }
             SetName::Items | SetName::Inner if is_given(reader, set, id, ledger)? => match item(ledger, ItemId(*id))? {
-                Some(item) => Some(carried(item, ledger)?.to_bytes()),
+                Some(item) => Some(carried(item, bodies, ledger)?.to_bytes()),
                 None => None,
             },
             SetName::Envelopes if is_given(reader, set, id, ledger)? => {
-                self.relayed_carry(EnvelopeId(*id), ledger)?.map(|carry| carry.to_bytes())
+                let mut carry = self.relayed_carry(EnvelopeId(*id), ledger)?;
+                if let Some(carry) = carry.as_mut().filter(|_| bodies == Bodies::Early)
+                    && is_large(set, id, ledger)?
+                {
+                    carry.body = None;
+                }
+                carry.map(|carry| carry.to_bytes())
             }
             SetName::Bundles => ledger.bundle(BundleHash(*id))?,
             SetName::Blobs => ledger.blob(*id)?,
@@ -233,14 +256,45 @@ impl Engine {
     }
 
     pub(super) fn plain_carry<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Option<Carry>, L::Error> {
-        item(ledger, id)?.map(|item| carried(item, ledger)).transpose()
+        item(ledger, id)?.map(|item| carried(item, Bodies::All, ledger)).transpose()
     }
 }
 
-/// An item with its body, where that is here.
-fn carried<L: Ledger>(item: Item, ledger: &L) -> Result<Carry, L::Error> {
-    let body = ledger.body(item.header.body_hash)?;
+/// Which bodies are sent with the headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    /// All.
+    All,
+    /// All but large ones.
+    Early,
+}
+
+/// An item with its body, where that is here and goes along.
+fn carried<L: Ledger>(item: Item, bodies: Bodies, ledger: &L) -> Result<Carry, L::Error> {
+    let body = match bodies {
+        Bodies::Early if has_large_body(&item) => None,
+        Bodies::All | Bodies::Early => ledger.body(item.header.body_hash)?,
+    };
     Ok(Carry::plain(item.signed, body))
+}
+
+/// By what the header says.
+fn has_large_body(item: &Item) -> bool {
+    usize::try_from(item.header.body_len).unwrap_or(usize::MAX) > limits::EARLY_BODY_BYTES
+}
+
+/// Whether something has a large body.
+fn is_large<L: Ledger>(set: SetName, id: &AnyId, ledger: &L) -> Result<bool, L::Error> {
+    let id = match set {
+        SetName::Items | SetName::Inner => Some(ItemId(*id)),
+        SetName::Envelopes => {
+            let envelope = ledger.envelope(EnvelopeId(*id))?.and_then(|kept| kept.signed.read::<Envelope>().ok());
+            envelope.map(|envelope| envelope.item)
+        }
+        SetName::Operations | SetName::Bundles | SetName::Blobs => None,
+    };
+    let item = id.map(|id| item(ledger, id)).transpose()?.flatten();
+    Ok(item.is_some_and(|item| has_large_body(&item)))
 }
 
 /// Whether a set is gone through from its beginning: a log, whose operations rest on earlier ones. Of
