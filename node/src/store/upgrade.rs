@@ -1,7 +1,8 @@
 //! Bringing the tables of an older version up to this one.
 //!
 //! Version 1 had no index of items by author, and none of items and envelopes by their place. Version 2 had
-//! the items of both scopes in one set, each at the time that it claims. Always true: a step that was cut off is done again from its beginning; what is written twice
+//! the items of both scopes in one set, each at the time that it claims. Always true: a step that was cut
+//! off is done again from its beginning; what is written twice
 //! is the same.
 
 use hearth_protocol::{
