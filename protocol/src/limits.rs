@@ -183,9 +183,12 @@ limits! {
     VIEWS: usize = 256, "of a node";
     /// Cells of all these sketches together: 32 bytes each make 16 MiB.
     VIEW_CELLS: usize = 512 * 1024, "of a node";
+    /// Largest body that is sent along while smaller ones are missing: larger ones are announced by their header, and
+    /// fetched when all else is here.
+    EARLY_BODY_BYTES: usize = 16 * 1024, "bytes";
     /// Periods of one set: of 30 days, a hundred years have 1,218.
     PERIODS: usize = 4096, "of a set";
-    /// Ids that one peer may offer and that wait to be fetched from it.
+    /// Ids that one peer may offer, or announce by their header, and that wait to be fetched from it.
     OFFERED: usize = 10_000, "of a peer";
     /// Communities of one node, the own space included.
     COMMUNITIES: usize = 16, "of a node";

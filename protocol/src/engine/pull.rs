@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::serve::rises;
 use crate::{
     id::BundleHash,
+    limits,
     reconcile::{Cells, Place, ShortId},
     wire::{Fingerprint, SetName},
 };
@@ -35,6 +36,10 @@ pub(super) struct Pull {
     pub(super) asked_for: usize,
     /// What the peer has offered, of whichever set.
     pub(super) offers: BTreeMap<SetName, VecDeque<ShortId>>,
+    /// What has come without its body, of whichever set, to be fetched when all else is here.
+    pub(super) late: BTreeMap<SetName, VecDeque<ShortId>>,
+    /// All of these that there ever were.
+    announced: BTreeSet<ShortId>,
     /// Bundles that carries wait for.
     pub(super) bundles: BTreeSet<BundleHash>,
     /// Whether to compare again when this is done.
@@ -86,6 +91,8 @@ impl Pull {
             asked: Vec::new(),
             asked_for: 0,
             offers: BTreeMap::new(),
+            late: BTreeMap::new(),
+            announced: BTreeSet::new(),
             bundles: BTreeSet::new(),
             again: false,
             question: 0,
@@ -102,6 +109,19 @@ impl Pull {
         self.step == Step::Begin && !self.again && self.offers.is_empty()
     }
 
+    /// Notes that something of the set at hand has come without its body. What comes so twice is not asked
+    /// for again, nor is what is beyond the bound: the next comparison shows it.
+    pub(super) fn announce(&mut self, id: ShortId) {
+        if self.announced.len() < limits::OFFERED && self.announced.insert(id) {
+            self.late.entry(self.set).or_default().push_back(id);
+        }
+    }
+
+    /// Wants what is missing here; what has been announced is wanted later.
+    pub(super) fn want(&mut self, missing: Vec<ShortId>) {
+        self.wanted.extend(missing.into_iter().filter(|id| !self.announced.contains(id)));
+    }
+
     /// Whether there is something to ask before the next step.
     pub(super) fn is_fetching(&self) -> bool {
         !self.wanted.is_empty() || !self.offered.is_empty() || !self.bundles.is_empty()
@@ -109,9 +129,10 @@ impl Pull {
 }
 
 impl Pull {
-    /// Turns to what the peer has offered, a log first. Answers whether there is any.
-    pub(super) fn next_offer(&mut self) -> bool {
-        let Some((set, ids)) = self.offers.pop_first() else { return false };
+    /// Turns to what the peer has offered, a log first, then to what has come without its body. Answers
+    /// whether there is any.
+    pub(super) fn next_named(&mut self) -> bool {
+        let Some((set, ids)) = self.offers.pop_first().or_else(|| self.late.pop_first()) else { return false };
         self.set = set;
         self.wanted = ids;
         true

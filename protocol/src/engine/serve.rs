@@ -21,6 +21,9 @@ use crate::{
 /// A member who is served: the community, and what of it they are given.
 pub(super) type Reader = (CommunityId, Given);
 
+/// Bytes before what a salted body says (9.2).
+const SALT_BYTES: usize = 16;
+
 /// Bytes of things in one response; the rest of the frame is left to framing.
 const THINGS_BYTES: usize = limits::RESPONSE_BYTES - 64 * 1024;
 
@@ -95,7 +98,7 @@ impl Engine {
         Ok(Response::Compare(answers))
     }
 
-    /// Sends what is wanted of a set, as far as it is here and fits.
+    /// Sends what is wanted of a set, as far as it is here and fits; large bodies where nothing else is wanted.
     fn answer_bring<L: Ledger>(
         &self,
         reader: Reader,
@@ -107,7 +110,13 @@ impl Engine {
         for id in wanted {
             ids.extend(ledger.find(reader.0, set, *id)?);
         }
-        self.answer_fetch(reader, set, &ids, ledger)
+        let mut bodies = Bodies::All;
+        for id in &ids {
+            if !is_large(set, id, ledger)? {
+                bodies = Bodies::Early;
+            }
+        }
+        self.send(reader, set, (&ids, bodies), ledger)
     }
 
     /// What a peer has and we have not is fetched from it.
@@ -141,7 +150,8 @@ impl Engine {
         Ok(Response::Periods(newest))
     }
 
-    /// Sends all that is in a period, as far as it fits: a log from its beginning, the newest items first.
+    /// Sends all that is in a period but large bodies, as far as it fits: a log from its beginning, the newest
+    /// items first.
     fn answer_take<L: Ledger>(
         &self,
         reader: Reader,
@@ -153,7 +163,7 @@ impl Engine {
         let mut sending = Sending::default();
         let mut next = None;
         for (position, id) in &places {
-            if let Some(bytes) = self.held(reader.0, set, id, ledger)?
+            if let Some(bytes) = self.held(reader.0, set, (id, Bodies::Early), ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -194,9 +204,19 @@ impl Engine {
         ids: &[AnyId],
         ledger: &L,
     ) -> Result<Response, L::Error> {
+        self.send(reader, set, (ids, Bodies::All), ledger)
+    }
+
+    fn send<L: Ledger>(
+        &self,
+        reader: Reader,
+        set: SetName,
+        (ids, bodies): (&[AnyId], Bodies),
+        ledger: &L,
+    ) -> Result<Response, L::Error> {
         let mut sending = Sending::default();
         for id in ids {
-            if let Some(bytes) = self.thing(reader, set, id, ledger)?
+            if let Some(bytes) = self.thing(reader, set, (id, bodies), ledger)?
                 && !sending.takes(bytes)
             {
                 break;
@@ -210,11 +230,14 @@ impl Engine {
         &self,
         reader: Reader,
         set: SetName,
-        id: &AnyId,
+        (id, bodies): (&AnyId, Bodies),
         ledger: &L,
     ) -> Result<Option<Vec<u8>>, L::Error> {
         let is_open = !matches!(set, SetName::Items | SetName::Inner | SetName::Envelopes);
-        if is_open || is_given(reader, set, id, ledger)? { self.held(reader.0, set, id, ledger) } else { Ok(None) }
+        if !is_open && !is_given(reader, set, id, ledger)? {
+            return Ok(None);
+        }
+        self.held(reader.0, set, (id, bodies), ledger)
     }
 
     /// What a reader is given, as it travels.
@@ -222,15 +245,15 @@ impl Engine {
         &self,
         community: CommunityId,
         set: SetName,
-        id: &AnyId,
+        (id, bodies): (&AnyId, Bodies),
         ledger: &L,
     ) -> Result<Option<Vec<u8>>, L::Error> {
         Ok(match set {
             SetName::Operations => {
                 self.standing(community).and_then(|s| s.log.get(OpId(*id))).map(|place| place.signed.to_bytes())
             }
-            SetName::Items | SetName::Inner => self.plain_carry(ItemId(*id), ledger)?.map(|carry| carry.to_bytes()),
-            SetName::Envelopes => self.relayed_carry(EnvelopeId(*id), ledger)?.map(|carry| carry.to_bytes()),
+            SetName::Items | SetName::Inner => self.plain_carry(ItemId(*id), ledger)?.map(|carry| sent(carry, bodies)),
+            SetName::Envelopes => self.relayed_carry(EnvelopeId(*id), ledger)?.map(|carry| sent(carry, bodies)),
             SetName::Bundles => ledger.bundle(BundleHash(*id))?,
             SetName::Blobs => ledger.blob(*id)?,
         })
@@ -239,6 +262,37 @@ impl Engine {
     pub(super) fn plain_carry<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Option<Carry>, L::Error> {
         Ok(ledger.carried(id)?.map(|(item, body)| Carry::plain(item, body)))
     }
+}
+
+/// Which bodies are sent with the headers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bodies {
+    /// All.
+    All,
+    /// All but large ones.
+    Early,
+}
+
+/// A carry as it travels, with the bodies that go along.
+fn sent(mut carry: Carry, bodies: Bodies) -> Vec<u8> {
+    let salted = limits::EARLY_BODY_BYTES.saturating_add(SALT_BYTES);
+    carry.body = carry.body.filter(|body| bodies == Bodies::All || body.as_slice().len() <= salted);
+    carry.to_bytes()
+}
+
+/// Whether something has a large body, by what its header says.
+fn is_large<L: Ledger>(set: SetName, id: &AnyId, ledger: &L) -> Result<bool, L::Error> {
+    let id = match set {
+        SetName::Items | SetName::Inner => Some(ItemId(*id)),
+        SetName::Envelopes => {
+            let envelope = ledger.envelope(EnvelopeId(*id))?.and_then(|kept| kept.signed.read::<Envelope>().ok());
+            envelope.map(|envelope| envelope.item)
+        }
+        SetName::Operations | SetName::Bundles | SetName::Blobs => None,
+    };
+    let item = id.map(|id| item(ledger, id)).transpose()?.flatten();
+    let length = item.map_or(0, |item| usize::try_from(item.header.body_len).unwrap_or(usize::MAX));
+    Ok(length > limits::EARLY_BODY_BYTES)
 }
 
 /// Whether a set is gone through from its beginning: a log, whose operations rest on earlier ones. Of

@@ -1,11 +1,11 @@
 //! Catching up with one peer, at the cost of what differs.
 //!
 //! All sets that both are given are compared by fingerprint at once, each from where on both are given it;
-//! where they differ, the first cells of the peer's
-//! sketch name what differs, or tell how many more cells would. What only the peer has is fetched, and
-//! what only we have is offered to it. Where too many differ, the sets are gone through by period: a
-//! period of which we have little is taken whole, of others the ids are listed. What arrives enters by
-//! the same door as gossip. Operations come before items, since items are judged by them.
+//! where they differ, the first cells of the peer's sketch name what differs, or tell how many more cells
+//! would. What only the peer has is fetched, and what only we have is offered to it. Where too many differ,
+//! the sets are gone through by period: a period of which we have little is taken whole, of others the ids
+//! are listed. What arrives enters by the same door as gossip. Operations come before items, since items
+//! are judged by them; large bodies come last.
 //!
 //! Leaves to others: what is answered (`serve`), sketches and periods (`reconcile`).
 //! Always true: a pull asks one question at a time, and each ends it or leads it on: sets only in
@@ -163,7 +163,7 @@ impl Engine {
         self.pull(peer, community, take, || {
             let mut pull = Pull::new(Step::Next);
             take(&mut pull);
-            pull.next_offer();
+            pull.next_named();
             pull
         })
     }
@@ -282,7 +282,7 @@ impl Engine {
                 }
             }
             (Response::List(ids, next), Step::Through(periods, after)) => {
-                pull.wanted.extend(missing((community, Given::ALL), set, &ids, ledger)?);
+                pull.want(missing((community, Given::ALL), set, &ids, ledger)?);
                 pull.step = beyond(set, periods, after, next);
             }
             (Response::Take(of, _, next), Step::Through(periods, after)) if of == set => {
@@ -336,7 +336,7 @@ impl Engine {
         // Who sends fewer than were asked for would have us ask for ever.
         let enough = cells > 0 && !matches!(pull.step, Step::Cells(most) if cells < most);
         if difference.whole {
-            pull.wanted.extend(difference.theirs);
+            pull.want(difference.theirs);
             pull.offered.extend(difference.ours);
             pull.step = Step::Next;
         } else if enough && affordable {
@@ -403,7 +403,7 @@ impl Engine {
                 return Ok(effects);
             }
             let Some((set, shown)) = pull.open.pop_front() else {
-                if pull.next_offer() {
+                if pull.next_named() {
                     // Some of it has come since.
                     let (set, offered) = (pull.set, Vec::from(std::mem::take(&mut pull.wanted)));
                     pull.wanted = missing((community, Given::ALL), set, &offered, ledger)?.into();
@@ -476,12 +476,19 @@ impl Engine {
             Fetched::Carry(carry) => {
                 let name = carry.envelope_id().map_or(carry.id().0, |id| id.0);
                 let bundle = carry.envelope.as_ref().map(|e| e.value.proof);
+                let is_announced = carry.body.is_none();
                 let (received, effects) = self.receive_carry(now, community, carry, ledger)?;
                 if let Some(bundle) =
                     bundle.filter(|b| received == Received::Early && self.waiting_bundles.contains_key(b))
                     && let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community))
                 {
                     pull.bundles.insert(bundle);
+                }
+                if is_announced
+                    && received == Received::Early
+                    && let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community))
+                {
+                    pull.announce(short(&name));
                 }
                 (name, received, effects)
             }

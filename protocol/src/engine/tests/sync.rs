@@ -11,6 +11,7 @@ use crate::{
     engine::{Command, Effect, Event, Fetched, Input},
     id::{CommunityId, ItemId},
     ledger::Ledger as _,
+    limits,
     time::DAY_MS,
     wire::{Fingerprint, Request, Response, SetName},
 };
@@ -260,4 +261,53 @@ fn the_next_page_is_asked_for_while_the_things_of_one_are_checked() {
     assert_eq!(outlined(&mut world, ahead, before), None);
     let end = Response::Take(SetName::Operations, Vec::new(), Some(before));
     assert!(matches!(bans::goes_on(&mut world, ahead, end).1, Request::Compare(..)));
+}
+
+/// 1,000 posts of ten months, of which 50 take 200 KiB each: the small ones by month, the oldest first, and the large.
+fn long_and_short(world: &mut World, garden: CommunityId) -> (Vec<Vec<ItemId>>, Vec<ItemId>) {
+    let long = "long ".repeat(limits::TEXT_BYTES / 5 - 10);
+    let (mut months, mut large) = (Vec::new(), Vec::new());
+    for _ in 0..10 {
+        large.extend((0..5).map(|number| post(world, "alice", garden, &format!("{long}{number}"), &[], 0)));
+        months.push(write(world, "alice", garden, 95));
+        world.leap(30 * DAY_MS);
+    }
+    (months, large)
+}
+
+#[test]
+fn everything_small_comes_before_the_first_large_body_the_newest_first_and_nothing_twice_after_a_cut() {
+    let mut world = World::delayed(1, &["alice", "bob"]);
+    let garden = garden(&mut world, 0);
+    world.cut("alice", "bob");
+    let (months, large) = long_and_short(&mut world, garden);
+    let sizes: u64 = carried(&world, garden) * items(&world, "alice", garden) as u64;
+    world.heal();
+    let before = world.exchanged("alice", "bob");
+    let here = |world: &World, of: &[ItemId]| {
+        let readable = world.node("bob").memory.readable(garden);
+        of.iter().filter(|id| readable.contains(id)).count()
+    };
+    let (mut parts, mut cuts) = (0, 0);
+    while here(&world, &large) < large.len() {
+        world.meet_for("bob", "alice", 5);
+        let counts: Vec<usize> = months.iter().map(|month| here(&world, month)).collect();
+        let small: usize = counts.iter().sum();
+        parts += usize::from((1..950).contains(&small));
+        assert!(counts.is_sorted(), "the newest first: {counts:?}");
+        assert!(small == 950 || here(&world, &large) == 0, "{small} small ones, and a large one");
+        // Once among the small ones, and once among the large.
+        let is_due = [500..950, 965..990].get(cuts).is_some_and(|due| due.contains(&(small + here(&world, &large))));
+        if is_due {
+            cuts += 1;
+            world.cut("alice", "bob");
+            world.heal();
+        }
+    }
+    assert!(cuts == 2 && parts > 3, "{cuts} cuts, {parts} looks at a part");
+    world.round();
+    assert_eq!(items(&world, "bob", garden), items(&world, "alice", garden));
+    let bytes = world.exchanged("alice", "bob") - before;
+    // One large one more would be 200 KiB.
+    assert!(bytes < sizes + 150 * 1024, "{bytes} for {sizes}");
 }
