@@ -3,7 +3,10 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, thread::JoinHandle};
 
-use hearth_protocol::{engine::Engine, time::DAY_MS};
+use hearth_protocol::{
+    engine::{Engine, Event},
+    time::DAY_MS,
+};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::JoinSet,
@@ -364,6 +367,13 @@ impl Node {
     #[cfg(test)]
     pub(crate) fn api(&self) -> &Api {
         &self.api
+    }
+
+    /// Everything that happens from now on, told once it is kept: whoever hears that there is an item finds it in the
+    /// list. Who falls [`limits::EVENTS`] behind is told how many they have missed.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.handle.events()
     }
 
     /// Asks the local API without a socket: the same router, the same checks.
