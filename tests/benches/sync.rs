@@ -1,12 +1,14 @@
 //! What it costs to find out what differs between two sets of ids: cargo bench -p hearth-tests --bench sync
 //!
 //! Sketches as nodes keep them, beside negentropy as it comes, in one run. Both find the same ids, or the run ends.
-//! `HEARTH_LONG=1` goes on to a million ids and 100,000 differences.
+//! `HEARTH_LONG=1` goes on to a million ids and 20,000 differences, the most that a sketch is asked about;
+//! `HEARTH_PLOT=docs/performance/sync.svg` draws what was measured.
 
 use std::{
     collections::BTreeSet,
     env,
     io::{self, Write as _},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -21,6 +23,9 @@ use negentropy::{Id, Negentropy, NegentropyStorageVector};
 const FRAMING: usize = 140;
 /// The cells that are asked for first, as the engine does.
 const FIRST: usize = 48;
+
+#[path = "sync/plot.rs"]
+mod plot;
 
 type AnyId = Bytes<32>;
 
@@ -40,17 +45,36 @@ struct Cost {
     theirs: Duration,
 }
 
+impl Cost {
+    /// Time on the processor of the side that takes longer.
+    fn side_ms(&self) -> f64 {
+        self.ours.max(self.theirs).as_secs_f64() * 1e3
+    }
+}
+
 fn main() {
     let long = env::var_os("HEARTH_LONG").is_some();
     let sizes: &[usize] = if long { &[1_000, 10_000, 100_000, 1_000_000] } else { &[1_000, 10_000, 100_000] };
     let differences: &[usize] = if long { &[1, 10, 100, 1_000, 10_000, 20_000] } else { &[1, 10, 100, 1_000] };
     say!("ids       differ    | sketch: rounds  bytes     CPU a side ms | negentropy: rounds  bytes     CPU a side ms");
+    let mut measured = Vec::new();
     for size in sizes {
         for differ in differences.iter().filter(|differ| **differ <= *size) {
-            one(*size, *differ);
+            measured.push(one(*size, *differ));
         }
     }
     spread(if long { 400 } else { 100 });
+    if let Some(file) = env::var_os("HEARTH_PLOT") {
+        plot::draw(&measured, Path::new(&file)).expect("the plot can be written");
+    }
+}
+
+/// What was measured for two sets.
+struct Measured {
+    size: usize,
+    differ: usize,
+    sketches: Cost,
+    ranges: Cost,
 }
 
 fn ids(dice: &mut Dice, count: usize) -> Vec<AnyId> {
@@ -66,21 +90,21 @@ fn sets(dice: &mut Dice, size: usize, differ: usize) -> (Vec<AnyId>, Vec<AnyId>)
     (with(ids(dice, differ / 2)), with(ids(dice, differ - differ / 2)))
 }
 
-fn one(size: usize, differ: usize) {
+fn one(size: usize, differ: usize) -> Measured {
     let mut dice = Dice::new((size * 7 + differ) as u64);
     let (ours, theirs) = sets(&mut dice, size, differ);
     let sketches = by_sketch(&ours, &theirs, differ);
     let ranges = by_negentropy(&ours, &theirs, differ);
-    let side = |cost: &Cost| (cost.ours.max(cost.theirs)).as_secs_f64() * 1e3;
     say!(
         "{size:<9} {differ:<9} |         {:>6} {:>9} {:>13.3}      |             {:>6} {:>9} {:>13.3}",
         sketches.rounds,
         sketches.bytes,
-        side(&sketches),
+        sketches.side_ms(),
         ranges.rounds,
         ranges.bytes,
-        side(&ranges),
+        ranges.side_ms(),
     );
+    Measured { size, differ, sketches, ranges }
 }
 
 fn sketch(of: &[AnyId], cells: usize) -> Sketch {

@@ -3,8 +3,8 @@
 //! Version 1 had no index of items by author, and none of items and envelopes by the time that they
 //! claim. In version 2 that by author had no times, an item had a row more that said that it is in its
 //! set, and one more that listed it, and the items of both scopes were one set, each at the time that it
-//! claims. Always true: a step that was cut off is done again from its
-//! beginning; what is written twice is the same.
+//! claims. Always true: a step that was cut off is done again from its beginning; what is written twice is
+//! the same.
 
 use std::ops::Bound;
 

@@ -4,12 +4,13 @@
 //! where they differ, the first cells of the peer's sketch name what differs, or tell how many more cells
 //! would. What only the peer has is fetched, and what only we have is offered to it. Where too many differ,
 //! the sets are gone through by period: a period of which we have little is taken whole, of others the ids
-//! are listed. What arrives enters by the same door as gossip. Operations come before items, since items
-//! are judged by them; large bodies come last.
+//! are listed. What arrives enters by the same door as gossip. Operations come before items, since items are
+//! judged by them.
 //!
 //! Leaves to others: what is answered (`serve`), sketches and periods (`reconcile`).
-//! Always true: a pull asks one question at a time, and each ends it or leads it on: sets only in
-//! their order, a set at most twice, cells only more, periods and places only forward.
+//! Always true: a pull asks one question at a time, or one ahead while a page is checked, and each ends it
+//! or leads it on: sets only in their order, a set at most twice, cells only more, periods and places only
+//! forward.
 
 use std::{
     collections::{BTreeSet, VecDeque},
