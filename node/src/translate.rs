@@ -145,15 +145,12 @@ async fn check(mut things: Unchecked) -> Vec<Fetched> {
     let mut checks = Vec::new();
     while things.count() > 0 {
         let rest = things.split_off(share);
-        checks.push(tokio::task::spawn_blocking(move || things.check()));
+        checks.push(off_thread(move || things.check()));
         things = rest;
     }
     let mut checked = Vec::new();
     for check in checks {
-        match check.await {
-            Ok(things) => checked.extend(things),
-            Err(why) => tracing::error!(%why, "a check panicked"),
-        }
+        checked.extend(check.await.unwrap_or_default());
     }
     checked
 }
@@ -183,8 +180,9 @@ fn key_of(snapshot: &Snapshot, topic: &str) -> Option<(CommunityId, EpochKey)> {
     })
 }
 
-/// Runs checks where they do not hold up the network. None when they panicked: then what was
+/// Runs checks, from now on, where they do not hold up the network. None when they panicked: then what was
 /// checked counts as unsound.
-async fn off_thread<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(check).await.inspect_err(|why| tracing::error!(%why, "a check panicked")).ok()
+fn off_thread<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = Option<T>> {
+    let running = tokio::task::spawn_blocking(check);
+    async { running.await.inspect_err(|why| tracing::error!(%why, "a check panicked")).ok() }
 }

@@ -9,7 +9,7 @@ use hearth_protocol::{
     item::{Header, Item, Kind},
     ledger::Ledger as _,
     link::Envelope,
-    reconcile::item_position,
+    reconcile::stands_at,
     testing::{Memory, START, Simulator},
 };
 use hearth_tests::shared;
@@ -91,7 +91,7 @@ fn is_given(turmoil: &Turmoil, (name, founder): (&str, &str), community: Communi
     let came = standing.log.get(came).expect("it is in the log that names it").operation.ts.0;
     let memory = turmoil.simulator.memory(founder);
     let Some(Item { header, .. }) = item(memory, id) else { return false };
-    let Ok(position) = item_position(header.kind, header.ts, header.target, memory);
+    let Ok((_, position)) = stands_at(&header, memory);
     let Ok(relayed) = memory.envelopes_of(community, id);
     let crossed = |envelope: &EnvelopeId| {
         let Ok(kept) = memory.envelope(*envelope);

@@ -179,17 +179,7 @@ impl ToWrite {
         let old = sight.profiles(community)?.remove(&sight.me);
         let old = match old {
             Some(old) => old,
-            None => Profile {
-                version: V1,
-                name: Text::line(name).map_err(|why| ApiError::field("name", &why))?,
-                about: None,
-                practises: List::none(),
-                learning: List::none(),
-                offers: List::none(),
-                asks: List::none(),
-                languages: List::none(),
-                zone: None,
-            },
+            None => Profile::named(Text::line(name).map_err(|why| ApiError::field("name", &why))?),
         };
         Ok(Profile {
             version: V1,

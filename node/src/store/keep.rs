@@ -5,10 +5,10 @@ use hearth_protocol::{
     engine::{Answer, Keep},
     id::{CommunityId, EnvelopeId, ItemId},
     invite::InviteCert,
-    item::{Header, Item, Kind, SaltedBody, SignedItem},
+    item::{Item, Kind, SaltedBody, SignedItem},
     ledger::Ledger as _,
     link::{Envelope, Outcome},
-    reconcile::{Position, item_position},
+    reconcile::stands_at,
     signed::{Signed, Verified},
     time::Millis,
     wire::SetName,
@@ -104,15 +104,9 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
 
 /// Puts an item into the set of its scope.
 pub(super) fn enter(overlay: &mut Overlay<'_>, community: CommunityId, item: &Item) -> Result<(), ReadError> {
-    let (set, position) = stands_at(overlay, &item.header)?;
+    let (set, position) = stands_at(&item.header, overlay)?;
     overlay.add(keys::place(community, set, position, item.id.as_bytes()).into_vec(), Vec::new());
     Ok(())
-}
-
-/// In which set an item is, and where.
-pub(super) fn stands_at(overlay: &Overlay<'_>, header: &Header) -> Result<(SetName, Position), ReadError> {
-    let position = item_position(header.kind, header.ts, header.target, overlay)?;
-    Ok((SetName::of(header.scope), position))
 }
 
 /// An item that was written here is kept once; a relayed one may be here already.
@@ -177,7 +171,7 @@ fn hide(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result
     let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
     let header = &item.header;
     unlist(overlay, community, &item, received)?;
-    let (set, position) = stands_at(overlay, header)?;
+    let (set, position) = stands_at(header, overlay)?;
     overlay.delete(keys::place(community, set, position, id.as_bytes()).into_vec());
     for parent in &header.re {
         overlay.delete(keys::replies(*parent).with(id.as_bytes()).into_vec());

@@ -11,14 +11,14 @@ use hearth_protocol::{
     key::PublicKey,
     ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     limits,
-    reconcile::{Place, Position, ShortId},
+    reconcile::{Place, Position, ShortId, stands_at},
     signed::{Payload as _, Signed},
     wire::{AnyId, SetName},
 };
 
 use super::{
     disk::{Direction, Overlay, ReadError},
-    keep::{EnvelopeRow, ItemRow, decode_row, read_item, stands_at},
+    keep::{EnvelopeRow, ItemRow, decode_row, read_item},
     keys::{self, Key, Table},
 };
 
@@ -253,7 +253,7 @@ impl Ledger for Overlay<'_> {
     fn holds(&self, community: CommunityId, set: SetName, id: AnyId) -> Result<bool, ReadError> {
         let key = if is_of_items(set) {
             let Some((item, _)) = read_item(self, ItemId(id))? else { return Ok(false) };
-            match stands_at(self, &item.header)? {
+            match stands_at(&item.header, self)? {
                 (stands_in, position) if stands_in == set => keys::place(community, set, position, &id.0),
                 _ => return Ok(false),
             }

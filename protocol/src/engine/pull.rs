@@ -126,9 +126,7 @@ impl Pull {
     pub(super) fn is_fetching(&self) -> bool {
         !self.wanted.is_empty() || !self.offered.is_empty() || !self.bundles.is_empty()
     }
-}
 
-impl Pull {
     /// Turns to what the peer has offered, a log first, then to what has come without its body. Answers
     /// whether there is any.
     pub(super) fn next_named(&mut self) -> bool {

@@ -18,7 +18,7 @@ use crate::{
     id::{CommunityId, ItemId, OpId, PersonId},
     item::{Body, Item, Kind},
     ledger::Ledger,
-    reconcile::{Position, item_position},
+    reconcile::stands_at,
     signed::{Unsound, Verified},
     time::Millis,
     wire::SetName,
@@ -233,7 +233,7 @@ impl Engine {
                 None => written.header.kind.need(),
             };
             let stands = matches!(self.judge_writing(community, &written, need, ledger)?, Judged::Keep);
-            let (set, position) = stands_at(&written, ledger)?;
+            let (set, position) = stands_at(&written.header, ledger)?;
             let shown = ledger.holds(community, set, id.0)?;
             match (stands, shown) {
                 (true, false) => {
@@ -275,7 +275,7 @@ impl Engine {
             }
             Judged::Keep => {
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
-                let (set, position) = stands_at(&carry.item, ledger)?;
+                let (set, position) = stands_at(&carry.item.header, ledger)?;
                 self.sets.add(community, set, position, &id.0);
                 let author = carry.item.header.author;
                 let effects = if is_kept {
@@ -421,13 +421,6 @@ impl Engine {
             Err(refusal) => Ok(Judged::Forbidden(refusal.name())),
         }
     }
-}
-
-/// In which set an item is, and where.
-fn stands_at<L: Ledger>(item: &Item, ledger: &L) -> Result<(SetName, Position), L::Error> {
-    let header = &item.header;
-    let position = item_position(header.kind, header.ts, header.target, ledger)?;
-    Ok((SetName::of(header.scope), position))
 }
 
 enum Judged {

@@ -13,7 +13,7 @@ use crate::{
     ledger::Ledger,
     limits,
     link::{Carry, Envelope},
-    reconcile::{Place, Position, ShortId, Sketch, item_position, positions, short},
+    reconcile::{Place, Position, ShortId, Sketch, positions, short, stands_at},
     time::Millis,
     wire::{AnyId, Fingerprint, Request, Response, SetName},
 };
@@ -54,7 +54,7 @@ impl Engine {
             }
             Request::List(_, set, period, after) => answer_list(reader, (set, period), after, ledger)?,
             Request::Take(_, set, period, after) => self.answer_take(reader, (set, period), after, ledger)?,
-            Request::Fetch(_, set, ids) => self.answer_fetch(reader, set, &ids, ledger)?,
+            Request::Fetch(_, set, ids) => self.send(reader, set, (&ids, Bodies::All), ledger)?,
             Request::Ids(_, set, fingerprint, after) => self.answer_ids(reader, set, fingerprint, after, ledger)?,
             _ => refused("unknown"),
         };
@@ -114,6 +114,7 @@ impl Engine {
         for id in &ids {
             if !is_large(set, id, ledger)? {
                 bodies = Bodies::Early;
+                break;
             }
         }
         self.send(reader, set, (&ids, bodies), ledger)
@@ -197,16 +198,6 @@ impl Engine {
     }
 
     /// Sends what is asked for and here, as far as it fits.
-    fn answer_fetch<L: Ledger>(
-        &self,
-        reader: Reader,
-        set: SetName,
-        ids: &[AnyId],
-        ledger: &L,
-    ) -> Result<Response, L::Error> {
-        self.send(reader, set, (ids, Bodies::All), ledger)
-    }
-
     fn send<L: Ledger>(
         &self,
         reader: Reader,
@@ -339,14 +330,14 @@ pub(super) fn missing<L: Ledger>(
     ledger: &L,
 ) -> Result<Vec<ShortId>, L::Error> {
     // Older nodes know one set of items only.
-    let sets = if set == SetName::Items { [set, SetName::Inner] } else { [set, set] };
+    let sets: &[SetName] = if set == SetName::Items { &[SetName::Items, SetName::Inner] } else { &[set] };
     let mut missing = Vec::new();
     for id in ids {
         let mut here = false;
         for set in sets {
             here = here
-                || match ledger.find(reader.0, set, *id)? {
-                    Some(id) => is_given(reader, set, &id, ledger)?,
+                || match ledger.find(reader.0, *set, *id)? {
+                    Some(id) => is_within(reader.1, *set, &id, ledger)?,
                     None => false,
                 };
         }
@@ -359,8 +350,13 @@ pub(super) fn missing<L: Ledger>(
 
 /// Whether something is in a set, and where a reader is given it.
 fn is_given<L: Ledger>((community, given): Reader, set: SetName, id: &AnyId, ledger: &L) -> Result<bool, L::Error> {
+    Ok(given.from(set).is_some() && ledger.holds(community, set, *id)? && is_within(given, set, id, ledger)?)
+}
+
+/// Whether what is in a set stands where it is given.
+fn is_within<L: Ledger>(given: Given, set: SetName, id: &AnyId, ledger: &L) -> Result<bool, L::Error> {
     let Some(since) = given.from(set) else { return Ok(false) };
-    Ok(ledger.holds(community, set, *id)? && (since == 0 || position(set, id, ledger)? >= since))
+    Ok(since == 0 || position(set, id, ledger)? >= since)
 }
 
 /// Where an item or an envelope stands that is here.
@@ -370,7 +366,7 @@ fn position<L: Ledger>(set: SetName, id: &AnyId, ledger: &L) -> Result<Position,
         return Ok(envelope.map_or(0, |envelope| envelope.ts.0));
     }
     match item(ledger, ItemId(*id))? {
-        Some(item) => item_position(item.header.kind, item.header.ts, item.header.target, ledger),
+        Some(item) => Ok(stands_at(&item.header, ledger)?.1),
         None => Ok(0),
     }
 }

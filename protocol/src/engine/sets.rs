@@ -176,22 +176,24 @@ impl Sets {
 
     fn make_room(&mut self, name: Name) {
         loop {
-            let parts = || self.views.iter().filter(|((_, _, since), _)| *since > 0);
-            let cells = parts().map(|(_, view)| view.summary.cells()).sum::<usize>();
-            if parts().count() <= limits::VIEWS && cells <= limits::VIEW_CELLS {
+            let (views, cells) = self.size_of_parts();
+            if views <= limits::VIEWS && cells <= limits::VIEW_CELLS {
                 return;
             }
-            let oldest = parts().filter(|(other, _)| **other != name).min_by_key(|(_, view)| view.needed);
+            let oldest = self.parts().filter(|(other, _)| **other != name).min_by_key(|(_, view)| view.needed);
             let Some(oldest) = oldest.map(|(oldest, _)| *oldest) else { return };
             self.views.remove(&oldest);
         }
     }
 
-    /// How many views of a part of a set are kept, and how many cells they have.
-    #[cfg(test)]
-    pub(super) fn parts(&self) -> (usize, usize) {
-        let parts = || self.views.iter().filter(|((_, _, since), _)| *since > 0);
-        (parts().count(), parts().map(|(_, view)| view.summary.cells()).sum())
+    /// The views of a part of a set.
+    fn parts(&self) -> impl Iterator<Item = (&Name, &View)> {
+        self.views.iter().filter(|((_, _, since), _)| *since > 0)
+    }
+
+    /// How many of these are kept, and how many cells they have.
+    pub(super) fn size_of_parts(&self) -> (usize, usize) {
+        (self.parts().count(), self.parts().map(|(_, view)| view.summary.cells()).sum())
     }
 }
 

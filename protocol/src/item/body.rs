@@ -95,6 +95,24 @@ pub struct Profile {
     pub zone: Option<Text<64>>,
 }
 
+impl Profile {
+    /// One that says no more than a name.
+    #[must_use]
+    pub fn named(name: Text<{ limits::NAME_BYTES }>) -> Profile {
+        Profile {
+            version: V1,
+            name,
+            about: None,
+            practises: List::none(),
+            learning: List::none(),
+            offers: List::none(),
+            asks: List::none(),
+            languages: List::none(),
+            zone: None,
+        }
+    }
+}
+
 /// What a community says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
 pub struct Charter {

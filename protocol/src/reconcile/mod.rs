@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 pub use self::{
     fingerprint::Fingerprint,
-    place::{FRONT, item_position},
+    place::{FRONT, item_position, stands_at},
     sketch::{CELL_BYTES, Cells, Difference, ShortId, Sketch, short},
 };
 use crate::wire::{AnyId, SetName};

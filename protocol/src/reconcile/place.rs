@@ -4,7 +4,13 @@
 //! the item and what it changes alone, so that every node that has both says the same.
 
 use super::Position;
-use crate::{id::ItemId, item::Kind, ledger::Ledger, time::Millis};
+use crate::{
+    id::ItemId,
+    item::{Header, Kind},
+    ledger::Ledger,
+    time::Millis,
+    wire::SetName,
+};
 
 /// Where charters and profiles stand, and changes of them: everybody is given these, whatever their age,
 /// and before anything else.
@@ -12,6 +18,15 @@ pub const FRONT: Position = Position::MAX;
 
 /// Changes of changes that are followed. What lies deeper stands at the very end.
 const DEEP: usize = 4;
+
+/// In which set an item is, and where it stands in it.
+///
+/// # Errors
+/// The ledger's.
+pub fn stands_at<L: Ledger>(header: &Header, ledger: &L) -> Result<(SetName, Position), L::Error> {
+    let position = item_position(header.kind, header.ts, header.target, ledger)?;
+    Ok((SetName::of(header.scope), position))
+}
 
 /// Where an item of this kind stands that claims this time, in milliseconds: a change, where what it
 /// changes does, so that nobody is given one without the other; others at the time that they claim.

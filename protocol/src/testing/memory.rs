@@ -17,7 +17,7 @@ use crate::{
     key::PublicKey,
     ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
-    reconcile::{Place, Position, ShortId, item_position, short},
+    reconcile::{Place, Position, ShortId, short, stands_at},
     signed::Signed,
     wire::{AnyId, SetName},
 };
@@ -146,11 +146,9 @@ impl Memory {
         self.stands(self.items.get(&id).expect("what is shown or hidden was kept"))
     }
 
-    /// In which set an item stands, and where.
     fn stands(&self, item: &Item) -> (SetName, Position) {
-        let header = &item.header;
-        let Ok(position) = item_position(header.kind, header.ts, header.target, self);
-        (SetName::of(header.scope), position)
+        let Ok(place) = stands_at(&item.header, self);
+        place
     }
 
     fn changes(&self, id: ItemId, kind: Kind) -> impl Iterator<Item = &Item> {

@@ -65,17 +65,7 @@ fn edited(text: &str) -> Body {
 }
 
 fn profile(name: &str) -> Draft {
-    Draft::new(Body::Profile(Profile {
-        version: V1,
-        name: Text::line(name).unwrap(),
-        about: None,
-        practises: List::none(),
-        learning: List::none(),
-        offers: List::none(),
-        asks: List::none(),
-        languages: List::none(),
-        zone: None,
-    }))
+    Draft::new(Body::Profile(Profile::named(Text::line(name).unwrap())))
 }
 
 fn has(world: &World, who: &str, garden: CommunityId, items: &[ItemId]) -> Vec<bool> {
@@ -419,13 +409,13 @@ fn views_are_bounded_in_number_and_size_and_those_needed_last_stay() {
         sets.view(view(number), memory).unwrap();
         sets.view(view(0), memory).unwrap();
     }
-    assert_eq!(sets.parts(), (limits::VIEWS, limits::VIEWS * 1_024));
+    assert_eq!(sets.size_of_parts(), (limits::VIEWS, limits::VIEWS * 1_024));
     assert!(sets.made(view(0)).is_some() && sets.made(view(1)).is_none());
     assert!(sets.made((garden, SetName::Items, 0)).is_some(), "whole sets stay");
     for number in 0..100 {
         let cells = sets.with_cells(view(number), usize::MAX, memory).unwrap().cells();
         assert!(cells >= limits::CELLS);
-        assert!(sets.parts().1 <= limits::VIEW_CELLS, "{:?}", sets.parts());
+        assert!(sets.size_of_parts().1 <= limits::VIEW_CELLS, "{:?}", sets.size_of_parts());
     }
     assert!(sets.made(view(99)).is_some());
 }
