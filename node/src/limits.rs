@@ -158,7 +158,8 @@ hearth_protocol::limits! {
     REPORTS_KEPT_FREE: usize = 256, "of a node";
     /// Reports that orders may cause while the driver reads none. Beyond it no order is taken.
     REPORTS_HELD_BACK: usize = 256, "of a node";
-    /// Time for saying goodbye to all peers at the end.
+    /// Time for saying goodbye to all peers at the end, and for a connection over TCP to be closed: what was sent and
+    /// not taken until then is given up.
     CLOSING_TIME: Duration = Duration::from_secs(1), "ms";
     /// Time for the last packets to leave after that. They only have to reach the operating system.
     LINGER_TIME: Duration = Duration::from_millis(50), "ms";

@@ -11,7 +11,9 @@ use crate::session;
 use crate::session::unlock::Unlock;
 
 /// What a running node logs where `HEARTH_LOG` says nothing.
-const USUAL: &str = "warn,hearth_node=info";
+///
+/// Gossipsub has a line for every frame that a slow peer does not take; the node counts them, and `status` shows it.
+const USUAL: &str = "warn,hearth_node=info,libp2p_gossipsub=error";
 
 /// Run the node until it is stopped
 #[derive(Debug, clap::Args)]

@@ -12,6 +12,7 @@
 
 mod addresses;
 mod behaviour;
+mod closing;
 mod codec;
 mod counts;
 mod dials;

@@ -2,17 +2,18 @@
 //!
 //! Leaves to others: what is spoken over a connection (`behaviour`).
 //! Always true: every connection is encrypted and bound to the key of its peer, Nagle's delay is off,
-//! and opening one takes no longer than the handshake limit.
+//! opening one takes no longer than the handshake limit, and closing one no longer than the closing time.
 
 use libp2p::{
-    Swarm, SwarmBuilder,
+    Swarm, SwarmBuilder, Transport as _,
+    core::upgrade,
     identity::Keypair,
     noise, quic,
     swarm::{Config, NetworkBehaviour},
     tcp, yamux,
 };
 
-use super::limits;
+use super::{closing::InTime, limits};
 
 /// The keys for noise could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -21,10 +22,16 @@ pub struct EncryptionError(#[from] noise::Error);
 
 /// A swarm over both transports. Must be called inside a tokio runtime.
 pub(super) fn swarm<B: NetworkBehaviour>(key: Keypair, behaviour: B) -> Result<Swarm<B>, EncryptionError> {
+    let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
+        .upgrade(upgrade::Version::V1Lazy)
+        .authenticate(noise::Config::new(&key)?)
+        .multiplex(multiplexer())
+        .map(|(peer, connection), _| (peer, InTime::new(connection)));
     let swarm = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, multiplexer)?
         .with_quic_config(quic)
+        .with_other_transport(|_| tcp)
+        .unwrap_or_else(|impossible| match impossible {})
         .with_behaviour(|_| behaviour)
         .unwrap_or_else(|impossible| match impossible {})
         .with_swarm_config(settings)

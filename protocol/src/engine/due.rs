@@ -32,7 +32,8 @@ impl Engine {
         if self.has_ready() {
             return now;
         }
-        let dues = [self.next_chore(), self.next_comparison(), self.conduct.next_end(), self.parked.next()];
+        let dues =
+            [self.next_chore(), self.next_comparison(), self.conduct.next_end(), self.parked.next(), self.lost.next()];
         dues.into_iter().flatten().fold(self.next_round, Millis::min)
     }
 

@@ -27,6 +27,7 @@ mod epochs;
 mod handshake;
 mod input;
 mod join;
+mod lost;
 mod pull;
 mod receive;
 mod relay;
@@ -137,6 +138,7 @@ pub struct Engine {
     /// What the clock showed last.
     seen: Millis,
     next_round: Millis,
+    lost: lost::Lost,
     /// When it was last asked to be woken.
     waking: Option<Millis>,
     admissions: (u64, usize),
@@ -186,6 +188,7 @@ impl Engine {
             next_question,
             seen: now,
             next_round: now,
+            lost: lost::Lost::default(),
             waking: None,
             admissions: (0, 0),
             vain: (0, 0),
@@ -284,7 +287,10 @@ impl Engine {
         match input {
             Input::Command(ticket, command) => self.command(now, ticket, command, ledger),
             Input::Connected(peer) => Ok(self.connected(&peer)),
-            Input::Disconnected(peer) => Ok(self.disconnected(&peer)),
+            Input::Disconnected(peer) => {
+                self.lose(now, &peer);
+                Ok(self.disconnected(&peer))
+            }
             Input::Unreachable(peer) => Ok(vec![Effect::Tell(Event::Unreachable(peer))]),
             Input::Listening(list) => {
                 self.listening = Some(list);
@@ -347,6 +353,7 @@ impl Engine {
             effects.extend(self.forget_expired(now));
             effects.extend(self.round());
         }
+        effects.extend(self.probe(now));
         effects.extend(self.compare_due(now));
         effects.extend(self.do_chores(now, ledger)?);
         Ok(effects)
@@ -365,6 +372,11 @@ impl Engine {
     /// Dials every member whose address is known and who is not connected, and the hints of
     /// pending joins. Nobody who is banned.
     fn redial(&self) -> Vec<Effect> {
+        self.dial_those(|_| true)
+    }
+
+    /// The same of those that `wanted` says.
+    fn dial_those(&self, is_wanted: impl Fn(&PeerName) -> bool) -> Vec<Effect> {
         let mut wanted: BTreeMap<PeerName, Vec<Vec<u8>>> = BTreeMap::new();
         for standing in self.communities.values() {
             // Who is known to be out is not looked for.
@@ -385,7 +397,10 @@ impl Engine {
         wanted
             .into_iter()
             .filter(|(peer, _)| {
-                *peer != self.me.peer && !self.peers.contains_key(peer) && !self.conduct.is_barred(peer)
+                *peer != self.me.peer
+                    && is_wanted(peer)
+                    && !self.peers.contains_key(peer)
+                    && !self.conduct.is_barred(peer)
             })
             .map(|(peer, addresses)| Effect::Dial { peer, addresses })
             .collect()

@@ -136,6 +136,7 @@ impl Engine {
         self.peers.insert(peer.clone(), Peer::default());
         let mut effects = vec![Effect::Tell(Event::PeerConnected(peer.clone()))];
         effects.extend(self.greet(peer));
+        effects.extend(self.found_again(peer));
         effects
     }
 
