@@ -1,7 +1,7 @@
 //! Members who were connected until lately: they are looked for more often than once a round.
 //!
-//! One of them is dialled every two seconds, in turn. Where one is there again, whatever had come between is over: the
-//! others are dialled at once. Leaves to others: whom to dial every round, and how (`Engine::redial`).
+//! One of them is dialled every two seconds, in turn. Leaves to others: whom to dial every round, and how
+//! (`Engine::redial`).
 //! Always true: it costs one dial in two seconds, however many are lost, and ends ten minutes after the last was.
 
 use std::{collections::BTreeMap, ops::Bound};
@@ -51,12 +51,12 @@ impl Engine {
         }
     }
 
-    /// A peer is there. If it was lost, those who are still lost may be there too.
-    pub(super) fn found_again(&mut self, peer: &PeerName) -> Vec<Effect> {
-        match self.lost.since.remove(peer) {
-            Some(_) => self.dial_those(|peer| self.lost.since.contains_key(peer)),
-            None => Vec::new(),
-        }
+    /// A peer is there.
+    ///
+    /// The others who are lost are not dialled for it: a connection may be refused as soon as it is there, as one too
+    /// many of a peer that was killed and is back, and each such one would lead to more.
+    pub(super) fn found_again(&mut self, peer: &PeerName) {
+        self.lost.since.remove(peer);
     }
 
     /// Dials one of the lost, if it is time.

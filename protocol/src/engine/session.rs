@@ -134,9 +134,9 @@ impl Peer {
 impl Engine {
     pub(super) fn connected(&mut self, peer: &PeerName) -> Vec<Effect> {
         self.peers.insert(peer.clone(), Peer::default());
+        self.found_again(peer);
         let mut effects = vec![Effect::Tell(Event::PeerConnected(peer.clone()))];
         effects.extend(self.greet(peer));
-        effects.extend(self.found_again(peer));
         effects
     }
 
