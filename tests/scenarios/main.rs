@@ -5,6 +5,8 @@
 
 mod acts;
 mod apart;
+#[cfg(target_os = "linux")]
+mod far;
 mod flood;
 mod guides;
 mod homes;

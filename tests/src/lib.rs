@@ -13,4 +13,6 @@ pub mod seed;
 pub mod shared;
 pub mod tree;
 pub mod wait;
+#[cfg(target_os = "linux")]
+pub mod wire;
 pub mod world;

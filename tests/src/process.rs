@@ -32,6 +32,8 @@ pub struct Home {
     beside: PathBuf,
     program: &'static Program,
     environment: Vec<(&'static str, OsString)>,
+    /// Where its nodes listen, if not on a host of their own on loopback.
+    host: Option<Ipv4Addr>,
     /// What its first node listened on, so that later ones are found where it was.
     listen: OnceLock<Vec<String>>,
     starts: AtomicU32,
@@ -49,6 +51,7 @@ impl Home {
             beside,
             program,
             environment: Vec::new(),
+            host: None,
             listen: OnceLock::new(),
             starts: AtomicU32::new(0),
         }
@@ -58,6 +61,13 @@ impl Home {
     #[must_use]
     pub fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Home {
         self.environment.push((name, value.into()));
+        self
+    }
+
+    /// The same home, whose nodes listen on `host`.
+    #[must_use]
+    pub fn at(mut self, host: Ipv4Addr) -> Home {
+        self.host = Some(host);
         self
     }
 
@@ -113,7 +123,7 @@ impl Home {
     /// When the node ends before it is ready, or is not ready in time.
     pub fn start_as(&self, program: &Program) -> Node {
         let fresh = || {
-            let host = own_host();
+            let host = self.host.unwrap_or_else(own_host);
             vec![format!("/ip4/{host}/tcp/0"), format!("/ip4/{host}/udp/0/quic-v1")]
         };
         let mut command = program.command(&self.beside);
