@@ -5,6 +5,7 @@
 
 mod acts;
 mod apart;
+mod churn;
 #[cfg(target_os = "linux")]
 mod far;
 mod flood;
