@@ -21,9 +21,8 @@ use crate::acts::{Community, found, invite, join, text};
 
 /// How often somebody writes.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long after the last restart everybody may take to have everything. The aim is 30 s; but whoever was killed and is
-/// back before others have noticed is compared with in the next round only, and so are those who heard it from them.
-const LIMIT: Duration = Duration::from_secs(75);
+/// How long after the last restart everybody may take to have everything.
+const LIMIT: Duration = Duration::from_secs(30);
 /// How long a node lives, in seconds, from and up to.
 const LIFE: (usize, usize) = (10, 30);
 

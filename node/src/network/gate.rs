@@ -8,7 +8,9 @@
 //! Leaves to others: who is let in and when (the driver), and everything about gossip (gossipsub).
 //! Always true: gossipsub knows the connections of the peers that are spoken to, all of them, and no
 //! others; so nothing is announced to, queued for or taken from anybody else. What was opened for a
-//! peer holds for all its connections, and ends with the last of them or when the peer is dismissed.
+//! peer holds for all its connections, and ends with the last of them, when the peer is dismissed, or when
+//! it has come back: nobody dials a peer that it is connected to, so a connection that is much younger than
+//! all others shows that the peer has lost them, and it starts like anybody else.
 
 use std::{
     collections::HashMap,
@@ -24,11 +26,13 @@ use libp2p::{
         THandler, THandlerInEvent, THandlerOutEvent, ToSwarm, behaviour::ConnectionEstablished,
     },
 };
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::{
     behaviour::Gossip,
     door::{self, Door, Latch, Protocol},
+    limits,
 };
 
 /// How far a peer was let in.
@@ -51,6 +55,7 @@ struct Guest {
 
 struct Connection {
     id: ConnectionId,
+    since: Instant,
     endpoint: ConnectedPoint,
     latch: Latch,
 }
@@ -63,13 +68,15 @@ pub(super) struct Gate {
     /// Connections that have a handler and are not established yet. Each is gone again before the swarm
     /// does anything else.
     coming: HashMap<ConnectionId, Latch>,
+    /// Connections that their peers have lost, and that are to be closed.
+    outlived: Vec<ConnectionId>,
 }
 
 impl Gate {
     /// A gate before this gossipsub, which must not know any peer yet.
     pub(super) fn new(mut gossip: Gossip) -> Self {
         let protocol = protocol_of(&mut gossip);
-        Self { gossip, protocol, guests: HashMap::new(), coming: HashMap::new() }
+        Self { gossip, protocol, guests: HashMap::new(), coming: HashMap::new(), outlived: Vec::new() }
     }
 
     /// Accepts the gossip streams of a peer from now on. What comes on them waits unread until
@@ -107,10 +114,16 @@ impl Gate {
         }
     }
 
+    /// The connections that their peers have lost, since each has opened a younger one. They are forgotten here, and
+    /// for whoever asks to close.
+    pub(super) fn take_outlived(&mut self) -> Vec<ConnectionId> {
+        std::mem::take(&mut self.outlived)
+    }
+
     /// A closed door for a new connection, or one that hears if its peer is heard.
     fn door(&mut self, connection: ConnectionId, peer: PeerId) -> Door {
         let (latch, door) = Door::new(self.protocol.clone());
-        if self.guests.get(&peer).is_some_and(|guest| guest.stage >= Stage::Heard) {
+        if self.guests.get(&peer).is_some_and(|guest| guest.stage >= Stage::Heard && !guest.has_come_back()) {
             latch.hear();
         }
         self.coming.insert(connection, latch);
@@ -121,12 +134,22 @@ impl Gate {
         let Some(latch) = self.coming.remove(&event.connection_id) else {
             return;
         };
+        if self.guests.get(&event.peer_id).is_some_and(Guest::has_come_back) {
+            self.outlive(&event.peer_id);
+        }
         let new = || Guest { stage: Stage::Outside, connections: Vec::new() };
         let guest = self.guests.entry(event.peer_id).or_insert_with(new);
-        guest.connections.push(Connection { id: event.connection_id, endpoint: event.endpoint.clone(), latch });
+        let (id, endpoint) = (event.connection_id, event.endpoint.clone());
+        guest.connections.push(Connection { id, since: Instant::now(), endpoint, latch });
         if guest.stage == Stage::SpokenTo {
             guest.meet(event.peer_id, &mut self.gossip);
         }
+    }
+
+    fn outlive(&mut self, peer: &PeerId) {
+        let lost = self.guests.get(peer).into_iter().flat_map(|guest| &guest.connections);
+        self.outlived.extend(lost.map(|connection| connection.id));
+        self.dismiss(peer);
     }
 
     fn on_closed(&mut self, event: ConnectionClosed<'_>) {
@@ -160,6 +183,12 @@ impl Guest {
     /// How many of the connections gossipsub knows.
     fn known(&self) -> usize {
         self.connections.iter().filter(|connection| connection.latch.is_open()).count()
+    }
+
+    /// Whether a connection that comes now shows that the peer has lost all others. Two that are dialled from both
+    /// sides at once come within the time of a handshake.
+    fn has_come_back(&self) -> bool {
+        self.connections.iter().all(|connection| connection.since.elapsed() > limits::HANDSHAKE_TIME)
     }
 
     fn place(&self, id: ConnectionId) -> Option<usize> {
@@ -345,6 +374,7 @@ mod tests {
             atomic::{AtomicBool, Ordering},
         },
         task::Wake,
+        time::Duration,
     };
 
     use libp2p::{
@@ -456,6 +486,30 @@ mod tests {
         assert_eq!(gate.all_peers().count(), 1);
         closed(&mut gate, 3, eve);
         assert!(gate.guests.is_empty() && gate.all_peers().next().is_none());
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_back_before_the_old_connections_have_ended_starts_outside() {
+        // The clock goes on while this runs.
+        let shorter = limits::HANDSHAKE_TIME.saturating_sub(Duration::from_secs(2));
+        for (age, has_come_back) in [(shorter, false), (limits::HANDSHAKE_TIME + Duration::from_millis(1), true)] {
+            let mut gate = Gate::new(gossip());
+            let alice = PeerId::random();
+            let _old = [established(&mut gate, 1, alice), established(&mut gate, 2, alice)];
+            gate.speak(&alice);
+            gate.guests.get_mut(&alice).expect("connected").connections.iter_mut().for_each(|old| old.since -= age);
+            let young = established(&mut gate, 3, alice);
+            let old = if has_come_back { vec![1, 2] } else { vec![] };
+            assert_eq!(gate.take_outlived(), old.into_iter().map(ConnectionId::new_unchecked).collect::<Vec<_>>());
+            assert!(gate.take_outlived().is_empty());
+            assert_eq!((listens(&young), gate.is_spoken_to(&alice)), (!has_come_back, !has_come_back));
+            gate.speak(&alice);
+            closed(&mut gate, 1, alice);
+            closed(&mut gate, 2, alice);
+            assert_eq!(gate.guests[&alice].known(), 1);
+            closed(&mut gate, 3, alice);
+            assert!(gate.guests.is_empty() && gate.all_peers().next().is_none());
+        }
     }
 
     #[derive(Default)]

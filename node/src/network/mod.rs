@@ -196,7 +196,7 @@ pub enum Report {
         /// Ends in `/p2p/` and this node's peer.
         address: String,
     },
-    /// A peer is connected that was not.
+    /// A peer is connected that was not, or has come back.
     Connected {
         /// Who.
         peer: Vec<u8>,
@@ -206,7 +206,7 @@ pub enum Report {
         /// Whether this node opened the connection.
         dialed: bool,
     },
-    /// The last connection with a peer has closed.
+    /// The last connection with a peer has closed; or the peer has lost all that there were, and opened another.
     Disconnected {
         /// Who.
         peer: Vec<u8>,

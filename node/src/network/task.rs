@@ -353,12 +353,20 @@ impl Task {
         if let ConnectedPoint::Dialer { address, .. } = endpoint {
             self.dials.reached(connection, address);
         }
-        if count == 1 {
+        let outlived = self.swarm.behaviour_mut().gossip.take_outlived();
+        if !outlived.is_empty() {
+            // It knows nothing any more of what was said before.
+            self.report(Report::Disconnected { peer: peer.to_bytes() });
+        }
+        if count == 1 || !outlived.is_empty() {
             let (address, dialed) = match endpoint {
                 ConnectedPoint::Dialer { address, .. } => (whole(address.clone(), peer), true),
                 ConnectedPoint::Listener { send_back_addr, .. } => (send_back_addr.to_string(), false),
             };
             self.report(Report::Connected { peer: peer.to_bytes(), address, dialed });
+        }
+        for connection in outlived {
+            self.swarm.close_connection(connection);
         }
         if let Some(dial) = self.dials.ended(connection) {
             self.dialed(dial, peer);

@@ -363,6 +363,9 @@ impl Engine {
         let mut effects: Vec<Effect> = Vec::new();
         let peers: Vec<PeerName> = self.peers.keys().cloned().collect();
         for peer in peers {
+            if let Some(state) = self.peers.get_mut(&peer) {
+                state.greeted_again = false;
+            }
             effects.extend(self.greet(&peer));
         }
         effects.extend(self.redial());

@@ -35,6 +35,8 @@ pub(super) struct Peer {
     pub(super) awaited: BTreeMap<u64, Awaited>,
     /// The nonce of our running hello.
     pub(super) nonce: Option<[u8; 32]>,
+    /// It was greeted again since the last round, because something went unanswered or unrecognised.
+    pub(super) greeted_again: bool,
     /// Hellos that we have begun: sealed ones go to other devices each time (7.4).
     pub(super) hellos: usize,
     /// What our own hello came to.
@@ -170,6 +172,14 @@ impl Engine {
         effects
     }
 
+    /// Greets a peer that did not answer, or does not know us, without waiting for the next round: it may have crashed
+    /// and come back, or a connection beside the one that is left has ended. Once a round, or two could keep each other
+    /// busy.
+    pub(super) fn greet_again(&mut self, peer: &PeerName) -> Vec<Effect> {
+        let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
+        if std::mem::replace(&mut state.greeted_again, true) { Vec::new() } else { self.greet(peer) }
+    }
+
     /// Begins a hello, unless one is under way.
     pub(super) fn hello(&mut self, peer: &PeerName) -> Option<Effect> {
         let nonce: [u8; 32] = self.random.bytes();
@@ -194,11 +204,14 @@ impl Engine {
     pub(super) fn unanswered(&mut self, peer: &PeerName, id: u64) -> Vec<Effect> {
         let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
         match state.questions.remove(&id) {
-            Some(Question::Hello | Question::Tags) => state.nonce = None,
-            // The next round begins anew.
+            Some(Question::Hello | Question::Tags) => {
+                state.nonce = None;
+                return self.greet_again(peer);
+            }
             Some(Question::Pull(community)) => {
                 if state.pulls.get(&community).is_some_and(|pull| pull.waits_for(id)) {
                     state.pulls.remove(&community);
+                    return self.greet_again(peer);
                 }
             }
             Some(Question::Join(community)) => {

@@ -289,14 +289,18 @@ impl Engine {
             (Response::Take(of, _, next), Step::Through(periods, after)) if of == set => {
                 pull.step = beyond(set, periods, after, next);
             }
-            // The peer does not serve us: we are removed, its log is behind, or it has forgotten our proof, since its
-            // disk refused a batch. The next round's hello tries again.
+            // The peer does not serve us: we are removed, its log is behind, or it has forgotten our proof, since it has
+            // crashed or its disk refused a batch.
             (response, _) => {
+                let is_unknown = matches!(&response, Response::Refused(name) if name.as_str() == "unknown");
                 if let Some(state) = self.peers.get_mut(peer) {
                     state.pulls.remove(&community);
-                    if matches!(&response, Response::Refused(name) if name.as_str() == "unknown") {
+                    if is_unknown {
                         state.is_unknown_in(community);
                     }
+                }
+                if is_unknown {
+                    effects.extend(self.greet_again(peer));
                 }
                 return Ok(effects);
             }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     authority::Role,
     bytes::{Blob, Bytes},
-    engine::{Command, Effect, Event, Fetched, Input},
+    engine::{Command, Effect, Event, Fetched, Input, ROUND_MS, session},
     id::{CommunityId, ItemId},
     ledger::Ledger as _,
     limits,
@@ -229,6 +229,28 @@ fn what_gossip_loses_while_it_comes_up_is_compared_for_soon_after() {
     let unheard = write(&mut world, "alice", garden, 1);
     world.pass(5_000);
     assert!(world.node("bob").memory.readable(garden).contains(&unheard[0]));
+}
+
+#[test]
+fn who_is_not_answered_or_not_known_any_more_greets_again_at_once_and_then_in_the_next_round() {
+    let unknown = |id| Input::Answered { peer: bans::bob(), id, response: Ok(session::refused("unknown")) };
+    let unanswered = |id| Input::Unanswered { peer: bans::bob(), id };
+    let asks = |world: &mut World, input| {
+        let effects = world.decide("alice", input);
+        bans::asked(&effects).map(|(id, request)| (id, request.clone()))
+    };
+    for forgotten in [true, false] {
+        let (mut world, _) = bans::garden();
+        let id = bans::periods(&mut world);
+        let input = if forgotten { unknown(id) } else { unanswered(id) };
+        let (again, request) = asks(&mut world, input).expect("a question");
+        // Where the proof still holds there is nothing to prove.
+        assert_eq!(matches!(request, Request::Hello(_)), forgotten, "{request:?}");
+        assert_eq!(matches!(request, Request::Compare(..)), !forgotten, "{request:?}");
+        assert_eq!(asks(&mut world, unanswered(again)), None, "once a round");
+        world.leap(ROUND_MS);
+        assert!(asks(&mut world, Input::Woken).is_some());
+    }
 }
 
 #[test]
