@@ -8,16 +8,16 @@ use super::{
 use crate::{
     authority::{Body, Role},
     bytes::{Blob, Bytes},
-    engine::{Answer, Command, CommandRefusal, Event, chores::Chore},
+    engine::{Answer, Command, CommandRefusal, Event, Standing, chores::Chore, relay::build_bundle},
     epoch::{Scope, SealingKey},
     hello::{PairRequest, Transcript},
     id::CommunityId,
     invite::InviteKey,
     key::SecretKey,
     limits,
-    link::Direction,
+    link::{Direction, RelayRefusal},
     pairing::PairingCode,
-    testing::{alice, around, link_terms, up_to},
+    testing::{Actor, FIRST, Scene, alice, around, link_terms, up_to},
     text::Text,
     time::{DAY_MS, Millis},
     wire::{Request, Response},
@@ -61,6 +61,27 @@ fn a_link_lives_for_half_a_year_at_most() {
         // A command is given a millisecond later.
         terms.not_after = world.now().after(1 + life_ms);
         world.command("alice", Command::Link(garden, terms))
+    });
+}
+
+#[test]
+fn a_path_of_grants_that_receivers_do_not_follow_is_not_sent() {
+    up_to(limits::PATH_DEPTH, RelayRefusal::BadProof, |grants| {
+        let mut scene = Scene::founded_by(&[alice()]);
+        let (mut by, mut grant) = (alice().clone(), FIRST);
+        for number in 0..grants {
+            let next = Actor::numbered(u32::try_from(number).unwrap());
+            scene.add(scene.pen(alice(), FIRST).take_in(&next, Role::Member));
+            grant = scene.grant(scene.pen(&by, grant).rule(&next, Role::Steward));
+            by = next;
+        }
+        let link = scene.add(scene.pen(&by, grant).link(link_terms(out(), CommunityId::new([9; 32]), &by)));
+        let me = (alice().person(), alice().device.public());
+        let mut standing = Standing::new(scene.log.community().clone(), me);
+        standing.log = scene.log;
+        standing.evaluate();
+        let bundle = build_bundle(&standing, link, alice().person())?;
+        Ok(bundle.check().unwrap().link(link).cloned().expect("what is sent is followed"))
     });
 }
 
