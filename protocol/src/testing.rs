@@ -12,7 +12,7 @@ mod pen;
 pub(crate) mod quick;
 mod simulator;
 
-pub use around::{Bound, around, given, up_to};
+pub use around::{Bound, around, given, lasted, up_to};
 pub use dice::Dice;
 pub use memory::Memory;
 pub use pen::{Pen, link_terms, root, rule_on};

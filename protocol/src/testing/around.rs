@@ -71,6 +71,18 @@ pub fn given<B: Bound + PartialEq>(bound: B, has: B) {
     assert_eq!(has, bound, "the library was given another bound");
 }
 
+/// How much longer than its bound a wait may last where other programs want the machine too.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// Looks whether a wait that a clock of the machine ended was as long as its bound, and not much longer.
+///
+/// # Panics
+/// When it was shorter, or longer by more than five seconds.
+#[track_caller]
+pub fn lasted(bound: Duration, took: Duration) {
+    assert!(took >= bound && took.saturating_sub(bound) < SLACK, "it lasted {took:?}, where the bound is {bound:?}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +119,14 @@ mod tests {
     #[should_panic(expected = "nothing would be seen")]
     fn what_cannot_fail_is_refused() {
         around(7_u8, [(), (), ()], |_| ());
+    }
+
+    #[test]
+    fn a_wait_lasts_as_long_as_its_bound() {
+        let bound = Duration::from_secs(10);
+        for (took, is_fine) in [(bound.less(), false), (bound, true), (bound + SLACK, false)] {
+            assert_eq!(std::panic::catch_unwind(|| lasted(bound, took)).is_ok(), is_fine, "{took:?}");
+        }
     }
 
     #[test]
