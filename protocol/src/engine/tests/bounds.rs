@@ -158,6 +158,11 @@ fn ask_in_vain(world: &mut World, name: &str) {
     assert!(matches!(answer, Response::Refused(_)), "{answer:?}");
 }
 
+/// How often alice has counted that she did not look.
+fn counted(world: &World) -> usize {
+    world.node("alice").events.iter().filter(|event| **event == Event::Refused("vain_asks")).count()
+}
+
 /// Whether it is looked at when they show a pairing code that is good.
 fn is_looked_at(world: &mut World, name: &str, transcript: &Transcript, code: &str) -> bool {
     let code = PairingCode::from_text(code).unwrap();
@@ -174,7 +179,11 @@ fn who_asked_too_often_in_vain_is_not_looked_at_on_that_connection() {
         let code = code(&mut world, "alice");
         let transcript = hello(&mut world, "eve");
         (0..n).for_each(|_| ask_in_vain(&mut world, "eve"));
-        is_looked_at(&mut world, "eve", &transcript, &code)
+        let before = counted(&world);
+        assert_eq!(before, usize::try_from(n.saturating_sub(limits::VAIN_ASKS)).unwrap());
+        let is_looked_at = is_looked_at(&mut world, "eve", &transcript, &code);
+        assert_eq!(counted(&world) - before, usize::from(!is_looked_at));
+        is_looked_at
     });
 }
 
