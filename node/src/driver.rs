@@ -86,11 +86,7 @@ impl Driver {
                     None => return,
                 }
             }
-            while batch.len() < limits::BATCH
-                && let Ok(work) = self.inbox.try_recv()
-            {
-                batch.push(work);
-            }
+            fill(&mut batch, &mut self.inbox);
             if !self.run_batch(batch) {
                 return;
             }
@@ -129,7 +125,7 @@ impl Driver {
                 self.give_up(&Failure::Store(why.to_string()));
                 return goes_on;
             }
-            if overlay.batch().bytes() > limits::BATCH_BYTES {
+            if is_full(overlay.batch().bytes()) {
                 let full = std::mem::replace(&mut overlay, Overlay::new(&reader));
                 if !self.commit(full, &mut later) {
                     return goes_on;
@@ -311,5 +307,39 @@ fn judged(verdict: Verdict) -> network::Verdict {
         Verdict::Accept => network::Verdict::Accept,
         Verdict::Ignore => network::Verdict::Ignore,
         Verdict::Reject => network::Verdict::Reject,
+    }
+}
+
+/// Takes what waits, up to a whole batch.
+fn fill(batch: &mut Vec<Work>, inbox: &mut mpsc::Receiver<Work>) {
+    while batch.len() < limits::BATCH
+        && let Ok(work) = inbox.try_recv()
+    {
+        batch.push(work);
+    }
+}
+
+/// Whether a batch of so many bytes is kept before more is decided.
+fn is_full(bytes: usize) -> bool {
+    bytes > limits::BATCH_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::testing::around;
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_bounded_in_number_and_in_bytes() {
+        let most = limits::BATCH;
+        around(limits::BATCH, [most - 1, most, most], |n| {
+            let (work, mut inbox) = mpsc::channel(limits::INBOX);
+            (0..n).for_each(|_| work.try_send(Work::Start).expect("there is room"));
+            let mut batch = Vec::new();
+            fill(&mut batch, &mut inbox);
+            batch.len()
+        });
+        around(limits::BATCH_BYTES, [false, false, true], is_full);
     }
 }

@@ -438,3 +438,30 @@ async fn bind_api(address: &str) -> Result<(tokio::net::TcpListener, SocketAddr)
 fn without_peer(address: &str) -> String {
     address.split_once("/p2p/").map_or(address, |(before, _)| before).to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::testing::{around, given};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_waits_for_the_driver_and_for_watchers_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path().join("home"));
+        home.create("alice", None).unwrap();
+        let mode = Mode::Command { name: "test".to_owned(), network: false };
+        let node = Box::pin(Node::open(&home, mode, None)).await.unwrap();
+        given(limits::INBOX, node.handle.inbox.0.max_capacity());
+        // Once this is answered the driver has nothing more to tell of its start.
+        let _ = node.handle.command(hearth_protocol::engine::Command::Pair, None).await;
+        around(limits::EVENTS, [true, true, false], |n| {
+            let mut events = node.events();
+            for _ in 0..n {
+                let _ = node.handle.events.send(hearth_protocol::engine::Event::Refused("unknown"));
+            }
+            events.try_recv().is_ok()
+        });
+        node.end().await;
+    }
+}

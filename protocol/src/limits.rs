@@ -225,20 +225,4 @@ limits! {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bound_is_shown_with_the_value_that_is_in_force_and_its_whole_reason() {
-        let shown = ALL.iter().find(|limit| limit.name() == "gossip_bytes").expect("it is listed");
-        assert_eq!((shown.value, shown.unit), (GOSSIP_BYTES as u64, "bytes"));
-        assert!(shown.reason().starts_with("Largest gossip message, sealed. libp2p-gossipsub"), "{}", shown.reason());
-        assert!(shown.reason().ends_with("by its header and fetched."), "{}", shown.reason());
-    }
-
-    #[test]
-    fn no_two_bounds_have_one_name() {
-        let names: std::collections::BTreeSet<String> = ALL.iter().map(Limit::name).collect();
-        assert_eq!(names.len(), ALL.len());
-    }
-}
+mod tests;

@@ -5,12 +5,14 @@
 //! keys are the same in every run. Nothing here is checked: what a [`Pen`] signs may be anything,
 //! so that tests can watch it being refused.
 
+mod around;
 mod dice;
 mod memory;
 mod pen;
 pub(crate) mod quick;
 mod simulator;
 
+pub use around::{Bound, around, given, lasted, up_to};
 pub use dice::Dice;
 pub use memory::Memory;
 pub use pen::{Pen, link_terms, root, rule_on};

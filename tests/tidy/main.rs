@@ -8,6 +8,7 @@
 //! Always true: no check needs the network or any tool but cargo.
 
 mod boundaries;
+mod bounds;
 mod crates;
 mod links;
 mod shape;

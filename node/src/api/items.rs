@@ -119,17 +119,19 @@ impl Wanted {
             wanted
         };
         let page = sight.store.newest(&communities, limit, wanted)?;
-        if bytes.get() > limits::API_ITEMS_BYTES {
-            let error = format!("these items say more than {} MiB together", limits::API_ITEMS_BYTES >> 20);
-            return Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                error,
-                format!("ask for --limit {} or fewer", page.items.len() / 2),
-            ));
-        }
+        said(bytes.get(), page.items.len())?;
         Ok(page.items.iter().map(|listed| ItemView::of(sight, listed)).collect())
     }
+}
+
+/// Refuses a list whose items say too much.
+fn said(bytes: usize, items: usize) -> Answered<()> {
+    if bytes <= limits::API_ITEMS_BYTES {
+        return Ok(());
+    }
+    let error = format!("these items say more than {} MiB together", limits::API_ITEMS_BYTES >> 20);
+    let hint = format!("ask for --limit {} or fewer", items / 2);
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", error, hint))
 }
 
 fn no_such_kind(name: &str) -> ApiError {
@@ -311,5 +313,17 @@ fn hop_view(sight: &Sight<'_>, hop: &Hop, sealed: Result<(), Unsound>) -> HopVie
         signature: view::signature(sealed),
         state: hop.outcome.name(),
         refusal: if let Outcome::Held(refusal) = hop.outcome { Some(refusal.name()) } else { None },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::testing::around;
+
+    use super::*;
+
+    #[test]
+    fn the_items_of_a_list_say_so_much_and_no_more() {
+        around(limits::API_ITEMS_BYTES, [true, true, false], |bytes| said(bytes, 2).is_ok());
     }
 }

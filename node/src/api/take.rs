@@ -148,7 +148,40 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+        time::Instant,
+    };
+
+    use axum::{
+        body::{Body, HttpBody},
+        response::IntoResponse,
+    };
+    use hearth_protocol::testing::lasted;
+    use hyper::body::Frame;
+
     use super::*;
+
+    /// A body of which nothing comes.
+    struct Silent;
+
+    impl HttpBody for Silent {
+        type Data = Bytes;
+        type Error = Infallible;
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let begun = Instant::now();
+        let refused = body(Request::new(Body::new(Silent)), &()).await.expect_err("it never comes");
+        lasted(limits::API_BODY_TIME, begun.elapsed());
+        assert_eq!(refused.into_response().status(), StatusCode::REQUEST_TIMEOUT);
+    }
 
     #[test]
     fn the_parts_of_a_request_have_ids_of_their_own_that_stay_the_same() {

@@ -2,6 +2,7 @@
 //! over loopback.
 
 mod alone;
+mod bounds;
 mod devices;
 mod look;
 mod peers;

@@ -61,9 +61,7 @@ impl Behaviour {
             connections: connection_limits::Behaviour::new(connection_limits()),
             memory: memory_connection_limits::Behaviour::with_max_bytes(limits::MEMORY),
             identify: identify(key),
-            ping: ping::Behaviour::new(
-                ping::Config::new().with_interval(limits::PING_PAUSE).with_timeout(limits::PING_TIME),
-            ),
+            ping: ping::Behaviour::new(pings()),
             exchange: exchange(Frames::default()),
             gossip: Gate::new(gossip()),
         }
@@ -90,18 +88,27 @@ fn identify(key: PublicKey) -> identify::Behaviour {
 
 /// The request protocol with the given limits.
 pub(super) fn exchange(frames: Frames) -> Exchange {
-    request_response::Behaviour::with_codec(
-        frames,
-        [(codec::PROTOCOL, ProtocolSupport::Full)],
-        request_response::Config::default()
-            .with_request_timeout(limits::REQUEST_TIME)
-            .with_max_concurrent_streams(limits::REQUESTS_PER_CONNECTION),
-    )
+    request_response::Behaviour::with_codec(frames, [(codec::PROTOCOL, ProtocolSupport::Full)], requests())
+}
+
+fn requests() -> request_response::Config {
+    request_response::Config::default()
+        .with_request_timeout(limits::REQUEST_TIME)
+        .with_max_concurrent_streams(limits::REQUESTS_PER_CONNECTION)
+}
+
+fn pings() -> ping::Config {
+    ping::Config::new().with_interval(limits::PING_PAUSE).with_timeout(limits::PING_TIME)
 }
 
 /// Gossipsub with our settings.
 pub(super) fn gossip() -> Gossip {
-    let config = ConfigBuilder::default()
+    Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, gossip_config(), topics())
+        .expect("anonymous authenticity and anonymous validation belong together")
+}
+
+fn gossip_config() -> gossipsub::Config {
+    ConfigBuilder::default()
         .validate_messages()
         .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(message_id)
@@ -117,14 +124,15 @@ pub(super) fn gossip() -> Gossip {
         .mesh_outbound_min(limits::MESH_OUTBOUND)
         .flood_publish(true)
         .build()
-        .expect("these settings do not depend on any input and a test builds them");
-    let filter = MaxCountSubscriptionFilter {
+        .expect("these settings do not depend on any input and a test builds them")
+}
+
+fn topics() -> MaxCountSubscriptionFilter<AllowAllSubscriptionFilter> {
+    MaxCountSubscriptionFilter {
         filter: AllowAllSubscriptionFilter {},
         max_subscribed_topics: limits::TOPICS,
         max_subscriptions_per_request: limits::TOPICS,
-    };
-    Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)
-        .expect("anonymous authenticity and anonymous validation belong together")
+    }
 }
 
 fn message_id(message: &Message) -> MessageId {
@@ -147,12 +155,51 @@ const _: () = {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use hearth_protocol::testing::given;
+
     use super::*;
+    use crate::network::transport::shown;
 
     #[tokio::test]
     async fn the_gossip_settings_are_accepted_by_gossipsub() {
         let gossip = gossip();
         assert_eq!(gossip.topics().count(), 0);
+    }
+
+    #[test]
+    fn gossipsub_is_given_its_bounds() {
+        let config = gossip_config();
+        given(limits::GOSSIP_FRAME, config.max_transmit_size());
+        given(limits::GOSSIP_DATA_PER_FRAME, config.max_publish_messages());
+        given(limits::GOSSIP_CONTROL, config.max_control_message_size());
+        given(limits::GOSSIP_IDS, config.max_control_messages_sent());
+        given(limits::GOSSIP_QUEUE, config.connection_handler_queue_len());
+        given(limits::GOSSIP_MEMORY, config.duplicate_cache_time());
+        given(limits::MESH, config.mesh_n());
+        given(limits::MESH_LOW, config.mesh_n_low());
+        given(limits::MESH_HIGH, config.mesh_n_high());
+        given(limits::MESH_OUTBOUND, config.mesh_outbound_min());
+        let topics = topics();
+        given(limits::TOPICS, topics.max_subscribed_topics);
+        given(limits::TOPICS, topics.max_subscriptions_per_request);
+    }
+
+    #[test]
+    fn requests_and_pings_are_given_their_bounds() {
+        let seconds = |text: String| Duration::from_secs(text.trim_end_matches('s').parse().expect("whole seconds"));
+        given(limits::REQUEST_TIME, seconds(shown(&requests(), "request_timeout")));
+        let streams = shown(&requests(), "max_concurrent_streams");
+        given(limits::REQUESTS_PER_CONNECTION, streams.parse().expect("a number"));
+        given(limits::PING_PAUSE, seconds(shown(&pings(), "interval")));
+        given(limits::PING_TIME, seconds(shown(&pings(), "timeout")));
+    }
+
+    #[tokio::test]
+    async fn the_memory_at_which_connections_are_refused_is_given() {
+        let behaviour = Behaviour::new(crate::network::addresses::keypair([1; 32]).public(), Vec::new());
+        given(limits::MEMORY, behaviour.memory.max_allowed_bytes());
     }
 
     #[test]

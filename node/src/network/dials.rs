@@ -209,6 +209,8 @@ fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) 
 
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::testing::around;
+
     use super::*;
 
     fn peer(number: u8) -> Vec<u8> {
@@ -242,18 +244,21 @@ mod tests {
 
     #[test]
     fn dials_under_way_and_waiting_are_bounded() {
-        let mut dials = Dials::default();
         let anybody = || Dial::read(None, vec![home(1)]).expect("dialable");
-        for _ in 0..limits::DIALS_WAITING {
-            assert!(dials.has_room());
-            dials.add(anybody());
-        }
-        assert!(!dials.has_room());
-        for _ in 0..limits::DIALS {
-            let mut dial = dials.next().expect("room under way");
-            dials.began(dial.options().connection_id(), dial);
-        }
-        assert!(dials.next().is_none());
+        let waiting = |count: usize| {
+            let mut dials = Dials::default();
+            (0..count).for_each(|_| dials.add(anybody()));
+            dials
+        };
+        around(limits::DIALS_WAITING, [true, true, false], |n| waiting(n - 1).has_room());
+        around(limits::DIALS, [true, true, false], |n| {
+            let mut dials = waiting(n);
+            for _ in 1..n {
+                let mut dial = dials.next().expect("room under way");
+                dials.began(dial.options().connection_id(), dial);
+            }
+            dials.next().is_some()
+        });
     }
 
     fn at(number: u8, addresses: &[&str]) -> Dial {

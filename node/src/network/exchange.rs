@@ -105,7 +105,7 @@ impl Task {
         let to = PeerId::from_bytes(&peer).ok();
         let why = if let Err(why) = codec::check(frame.len(), limits::REQUEST) {
             why.to_string()
-        } else if self.asked.len() >= limits::REQUESTS_UNDER_WAY {
+        } else if !may_ask(self.asked.len()) {
             "too many requests wait for an answer".to_owned()
         } else if let Some(to) = self.connected(to) {
             let exchange = &mut self.swarm.behaviour_mut().exchange;
@@ -210,23 +210,36 @@ fn failure(error: &OutboundFailure) -> String {
     }
 }
 
+/// Whether one more request may wait for an answer beside these.
+fn may_ask(waiting: usize) -> bool {
+    waiting < limits::REQUESTS_UNDER_WAY
+}
+
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::testing::around;
+
     use super::*;
 
     #[test]
     fn answers_that_a_peer_has_not_taken_are_bounded_in_bytes() {
         let (alice, eve) = (PeerId::random(), PeerId::random());
-        for (last, fits) in [(limits::RESPONSE - 1, true), (limits::RESPONSE, true), (limits::RESPONSE + 1, false)] {
+        around(limits::UNSENT_BYTES, [true, true, false], |bytes| {
             let mut unsent = Unsent::default();
             let before = limits::UNSENT_BYTES / limits::RESPONSE - 1;
             for request in 0..before {
                 assert!(unsent.add(request, eve, limits::RESPONSE));
             }
-            assert_eq!(unsent.add(before, eve, last), fits, "{last}");
+            let fits = unsent.add(before, eve, bytes - before * limits::RESPONSE);
             assert!(unsent.add(100, alice, limits::RESPONSE), "nobody else pays for it");
             unsent.remove(&0);
             assert!(unsent.add(101, eve, limits::RESPONSE));
-        }
+            fits
+        });
+    }
+
+    #[test]
+    fn so_many_requests_are_under_way() {
+        around(limits::REQUESTS_UNDER_WAY, [true, true, false], |n| may_ask(n - 1));
     }
 }

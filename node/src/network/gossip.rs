@@ -55,7 +55,7 @@ impl Unjudged {
 impl Task {
     pub(super) fn subscribe(&mut self, topic: String) {
         let gossip = &mut self.swarm.behaviour_mut().gossip;
-        if !is_topic(&topic) || gossip.topics().count() >= limits::TOPICS {
+        if !is_topic(&topic) || !is_room_for_a_topic(gossip.topics().count()) {
             warn!("a topic is not subscribed to: its name is too long, or there are too many");
             return;
         }
@@ -125,7 +125,7 @@ impl Task {
                     gossip.report_message_validation_result(&message_id, &peer, verdict);
                     return;
                 }
-                let room = self.reports.capacity() > limits::REPORTS_KEPT_FREE;
+                let room = is_room_for_gossip(self.reports.capacity());
                 if !room || !self.unjudged.has_room(now) {
                     self.counts.gossip_in.fetch_add(1, Ordering::Relaxed);
                     let verdict = MessageAcceptance::Ignore;
@@ -157,9 +157,51 @@ fn is_topic(topic: &str) -> bool {
     (1..=limits::TOPIC_BYTES).contains(&topic.len())
 }
 
+/// Whether one more topic may be subscribed to beside these.
+fn is_room_for_a_topic(topics: usize) -> bool {
+    topics < limits::TOPICS
+}
+
+/// Whether gossip may take one of the places that are left for reports.
+fn is_room_for_gossip(places: usize) -> bool {
+    places > limits::REPORTS_KEPT_FREE
+}
+
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::testing::around;
+
     use super::*;
+
+    #[test]
+    fn topics_are_bounded_in_number_and_in_length() {
+        around(limits::TOPICS, [true, true, false], |n| is_room_for_a_topic(n - 1));
+        around(limits::TOPIC_BYTES, [true, true, false], |n| is_topic(&"t".repeat(n)));
+        assert!(!is_topic(""));
+    }
+
+    #[test]
+    fn gossip_leaves_places_to_all_other_reports() {
+        around(limits::REPORTS_KEPT_FREE, [false, false, true], is_room_for_gossip);
+    }
+
+    /// So many that wait since then.
+    fn waiting(count: usize, since: Instant) -> Unjudged {
+        let mut unjudged = Unjudged::default();
+        for token in 0..count {
+            unjudged.hold(token as u64, MessageId::new(b"x"), PeerId::random(), since);
+        }
+        unjudged
+    }
+
+    #[test]
+    fn so_much_gossip_waits_and_so_long() {
+        let start = Instant::now();
+        around(limits::GOSSIP_UNJUDGED, [true, true, false], |n| waiting(n - 1, start).has_room(start));
+        around(limits::GOSSIP_UNJUDGED_TIME, [false, true, true], |age| {
+            waiting(limits::GOSSIP_UNJUDGED, start).has_room(start + age)
+        });
+    }
 
     #[test]
     fn gossip_beyond_the_bound_waits_only_for_places_that_are_too_old() {

@@ -126,3 +126,21 @@ fn refused(address: &Multiaddr, why: io::Error) -> NetworkError {
         NetworkError::Listen { address, source: why }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::testing::around;
+
+    use super::*;
+
+    #[test]
+    fn so_many_addresses_are_listened_on_and_no_more() {
+        let most = limits::LISTEN_ADDRESSES;
+        around(limits::LISTEN_ADDRESSES, [None, None, Some((most + 1, most))], |n| {
+            plan(&vec!["/ip4/127.0.0.1/tcp/0".to_owned(); n]).err().map(|refused| match refused {
+                NetworkError::TooManyAddresses { count, limit } => (count, limit),
+                other => panic!("{other}"),
+            })
+        });
+    }
+}

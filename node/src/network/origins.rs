@@ -203,6 +203,8 @@ pub(super) fn loopback() -> Vec<IpNet> {
 
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::testing::up_to;
+
     use super::*;
 
     type Tried = Origins<usize, u32>;
@@ -236,6 +238,60 @@ mod tests {
     fn members(proven: &[u32], known: &[u32], hosts: &[IpAddr]) -> Members<u32> {
         let hosts = hosts.iter().map(|address| host(*address)).collect();
         Members { proven: proven.iter().copied().collect(), known: known.iter().copied().collect(), hosts }
+    }
+
+    /// What becomes of the last of so many, all others of which are taken.
+    fn last(count: usize, mut tried: impl FnMut(usize) -> Result<(), Crowded>) -> Result<(), Crowded> {
+        (1..count).for_each(|n| tried(n).expect("there is room"));
+        tried(count)
+    }
+
+    fn opening(count: usize, members: Members<u32>, from: impl Fn(usize) -> Option<IpAddr>) -> Result<(), Crowded> {
+        let mut origins = nobody();
+        origins.reserve(members);
+        last(count, |n| origins.begin(n, from(n)))
+    }
+
+    fn arriving(count: usize, members: Members<u32>, from: impl Fn(usize) -> Option<IpAddr>) -> Result<(), Crowded> {
+        let mut origins = nobody();
+        origins.reserve(members);
+        last(count, |n| origins.arrive(n, u32::try_from(n).expect("few"), from(n)))
+    }
+
+    fn of_subnet(n: usize) -> Option<IpAddr> {
+        at(&format!("192.0.2.{n}"))
+    }
+
+    #[test]
+    fn what_opens_is_bounded_by_host_by_subnet_and_in_all() {
+        let one = |_| at("192.0.2.7");
+        let homes: Vec<IpAddr> = (1..=limits::CONNECTIONS_OPENING + 1).filter_map(afar).collect();
+        up_to(limits::CONNECTIONS_OPENING_PER_HOST, Crowded::OpeningHost, |n| opening(n, Members::default(), one));
+        up_to(limits::CONNECTIONS_OPENING_PER_SUBNET, Crowded::OpeningSubnet, |n| {
+            opening(n, Members::default(), of_subnet)
+        });
+        up_to(limits::CONNECTIONS_OPENING, Crowded::Opening, |n| opening(n, members(&[], &[], &homes), afar));
+        // Beside those of strangers, who have taken all that they may.
+        let strangers = limits::CONNECTIONS_OPENING - limits::CONNECTIONS_OPENING_KEPT;
+        up_to(limits::CONNECTIONS_OPENING_KEPT, Crowded::Opening, |n| {
+            opening(strangers + n, members(&[], &[], &homes[strangers..]), afar)
+        });
+    }
+
+    #[test]
+    fn what_is_open_is_bounded_by_host_by_subnet_and_in_all() {
+        let one = |_| at("192.0.2.7");
+        let all: Vec<u32> = (0..1_000).collect();
+        let proven = || members(&all, &[], &[]);
+        up_to(limits::CONNECTIONS_PER_HOST, Crowded::Host, |n| arriving(n, Members::default(), one));
+        up_to(limits::CONNECTIONS_PER_SUBNET, Crowded::Subnet, |n| arriving(n, Members::default(), of_subnet));
+        up_to(limits::CONNECTIONS_PER_HOST_OF_MEMBERS, Crowded::Host, |n| arriving(n, proven(), one));
+        up_to(limits::CONNECTIONS_PER_SUBNET_OF_MEMBERS, Crowded::Subnet, |n| arriving(n, proven(), of_subnet));
+        up_to(limits::CONNECTIONS_IN, Crowded::Inbound, |n| arriving(n, members(&[], &all, &[]), afar));
+        let strangers = limits::CONNECTIONS_IN - limits::CONNECTIONS_IN_KEPT;
+        up_to(limits::CONNECTIONS_IN_KEPT, Crowded::Inbound, |n| {
+            arriving(strangers + n, members(&[], &all[strangers + 1..], &[]), afar)
+        });
     }
 
     #[test]

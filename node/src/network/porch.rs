@@ -118,3 +118,20 @@ impl NetworkBehaviour for Porch {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::testing::around;
+
+    use super::*;
+
+    #[test]
+    fn places_are_kept_for_so_many_and_no_more() {
+        around(limits::PLACES_RESERVED, [true, true, false], |n| {
+            let all: Vec<PeerId> = (0..n).map(|_| PeerId::random()).collect();
+            let mut porch = Porch::new(Vec::new());
+            porch.reserve(&all.iter().map(|peer| peer.to_bytes()).collect::<Vec<_>>(), &[], &[]);
+            all.last().is_some_and(|last| porch.is_proven(last))
+        });
+    }
+}

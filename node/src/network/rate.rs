@@ -69,6 +69,8 @@ impl<P: Eq + Hash> Rates<P> {
 
 #[cfg(test)]
 mod tests {
+    use hearth_protocol::testing::around;
+
     use super::*;
 
     fn taken(rates: &mut Rates<u32>, standing: Standing, bytes: usize, now: Instant) -> u32 {
@@ -107,6 +109,43 @@ mod tests {
             assert_eq!(taken(&mut rates, standing, limits::REQUEST, begun), messages);
             assert!(rates.take(1, standing, 0, begun), "what has no bytes costs none");
         }
+    }
+
+    /// Whether so many messages get through a second after a burst.
+    fn pass(standing: Standing, messages: u32) -> bool {
+        let (mut rates, begun) = (Rates::default(), Instant::now());
+        taken(&mut rates, standing, 0, begun);
+        (0..messages).all(|_| rates.take(1, standing, 0, begun + Duration::from_secs(1)))
+    }
+
+    /// Whether so many bytes do.
+    fn bytes_pass(standing: Standing, bytes: u32) -> bool {
+        let (mut rates, begun) = (Rates::default(), Instant::now());
+        let [_, per_second] = standing.rates();
+        let burst = usize::try_from(per_second).expect("small") * 10;
+        assert!(rates.take(1, standing, burst, begun));
+        rates.take(1, standing, usize::try_from(bytes).expect("small"), begun + Duration::from_secs(1))
+    }
+
+    #[test]
+    fn after_a_burst_as_much_passes_in_a_second_as_the_rate_says() {
+        around(limits::MESSAGES_PER_SECOND, [true, true, false], |n| pass(Standing::Stranger, n));
+        around(limits::MESSAGES_PER_SECOND_OF_MEMBERS, [true, true, false], |n| pass(Standing::Member, n));
+        around(limits::MESSAGE_BYTES_PER_SECOND, [true, true, false], |n| bytes_pass(Standing::Stranger, n));
+        around(limits::MESSAGE_BYTES_PER_SECOND_OF_MEMBERS, [true, true, false], |n| bytes_pass(Standing::Member, n));
+        around(limits::MESSAGES_BURST_TIME, [true, true, false], |span| {
+            let bytes = span.as_millis() * u128::from(limits::MESSAGE_BYTES_PER_SECOND_OF_MEMBERS) / 1000;
+            Rates::default().take(1, Standing::Member, usize::try_from(bytes).expect("small"), Instant::now())
+        });
+    }
+
+    #[test]
+    fn so_many_peers_are_counted_at_once() {
+        let (most, now) = (limits::RATES_KEPT, Instant::now());
+        around(limits::RATES_KEPT, [most - 1, most, most], |n| {
+            let mut rates = Rates::default();
+            (0..n).filter(|peer| rates.take(*peer, Standing::Stranger, 1, now)).count()
+        });
     }
 
     #[test]

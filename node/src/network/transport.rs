@@ -63,3 +63,31 @@ fn settings(config: Config) -> Config {
         // other side, where it counts against our address.
         .with_smart_dial()
 }
+
+/// What the settings of a library that cannot be asked show of one of them.
+#[cfg(test)]
+pub(super) fn shown(settings: &impl std::fmt::Debug, name: &str) -> String {
+    let text = format!("{settings:?}");
+    let (_, after) = text.split_once(&format!("{name}: ")).unwrap_or_else(|| panic!("no {name} in {text}"));
+    after.split([',', ' ', '}', ')']).next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use hearth_protocol::testing::given;
+
+    use super::*;
+
+    #[test]
+    fn quic_and_yamux_are_given_their_bounds() {
+        let config = quic(quic::Config::new(&Keypair::generate_ed25519()));
+        given(limits::HANDSHAKE_TIME, config.handshake_timeout);
+        given(limits::QUIC_SILENCE, Duration::from_millis(config.max_idle_timeout.into()));
+        given(limits::STREAMS, config.max_concurrent_stream_limit);
+        given(limits::QUIC_STREAM_BYTES, config.max_stream_data);
+        given(limits::QUIC_CONNECTION_BYTES, config.max_connection_data);
+        given(limits::STREAMS, shown(&multiplexer(), "max_num_streams").parse().expect("a number"));
+    }
+}

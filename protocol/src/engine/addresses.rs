@@ -17,6 +17,19 @@ impl Standing {
     pub fn address_book(&self) -> impl Iterator<Item = &AddressList> {
         self.book.values()
     }
+
+    /// Takes a list that is newer than what is known of its peer; of a peer that is not known, where there is room.
+    fn note(&mut self, list: &AddressList) -> bool {
+        let name = list.peer.as_slice();
+        let wanted = match self.book.get(name) {
+            Some(known) => known.seq < list.seq,
+            None => self.book.len() < limits::ADDRESS_BOOK,
+        };
+        if wanted {
+            self.book.insert(name.to_vec(), list.clone());
+        }
+        wanted
+    }
 }
 
 impl Engine {
@@ -57,13 +70,38 @@ impl Engine {
         let Some(standing) = self.standing_mut(community) else { return Vec::new() };
         let mut effects = Vec::new();
         for list in lists {
-            let name = list.peer.as_slice().to_vec();
-            let newer = standing.book.get(&name).is_none_or(|known| known.seq < list.seq);
-            if list.peer != own && newer && standing.book.len() < limits::ADDRESS_BOOK {
-                standing.book.insert(name, list.clone());
+            if list.peer != own && standing.note(&list) {
                 effects.push(Effect::Keep(Keep::Addresses { community, list }));
             }
         }
         effects
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bytes::List,
+        testing::{alice, around, community},
+    };
+
+    fn list(peer: usize, seq: u64) -> AddressList {
+        let peer = Blob::new(peer.to_be_bytes().to_vec()).unwrap();
+        AddressList { peer, seq, list: Blob::default(), addresses: List::none() }
+    }
+
+    #[test]
+    fn lists_of_so_many_peers_are_kept_and_newer_ones_of_these_replace_them() {
+        let most = limits::ADDRESS_BOOK;
+        let mut standing = Standing::new(community("garden", &[alice()]), (alice().person(), alice().device.public()));
+        around(limits::ADDRESS_BOOK, [most - 1, most, most], |n| {
+            standing.book.clear();
+            (0..n).filter(|peer| standing.note(&list(*peer, 1))).count()
+        });
+        assert_eq!(standing.book.len(), most);
+        assert!(standing.note(&list(0, 2)), "a peer that is known has moved");
+        assert!(!standing.note(&list(0, 2)) && !standing.note(&list(0, 1)), "nothing new");
+        assert!(!standing.note(&list(most, 1)), "there is no room for another one");
     }
 }

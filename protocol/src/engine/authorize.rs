@@ -344,7 +344,7 @@ impl Engine {
         let mut path = Vec::new();
         while let Grant::Op(id) = grant {
             let place = standing.log.get(id)?;
-            if !matches!(place.operation.body, Body::Rule(_)) || path.len() > limits::PATH_DEPTH {
+            if !matches!(place.operation.body, Body::Rule(_)) || path.len() >= limits::PATH_DEPTH {
                 return None;
             }
             path.push(id);

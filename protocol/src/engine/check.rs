@@ -188,3 +188,25 @@ fn check_fetched(set: SetName, bytes: Vec<u8>, keys: &mut KnownKeys) -> Result<F
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{around, up_to};
+
+    #[test]
+    fn what_is_fetched_is_no_longer_than_it_may_be() {
+        let fetched = |set, bytes| check_fetched(set, vec![0; bytes], &mut KnownKeys::default()).err();
+        let zeros = Some(Unsound::Malformed(Malformed::Trailing));
+        let too_long = |most: usize| Unsound::Malformed(Malformed::TooLong { most, found: most + 1 });
+        let blobs = [zeros, zeros, Some(too_long(limits::EPOCH_BLOB_BYTES))];
+        around(limits::EPOCH_BLOB_BYTES, blobs, |n| fetched(SetName::Blobs, n));
+        up_to(limits::BUNDLE_BYTES, too_long(limits::BUNDLE_BYTES), |n| {
+            check_fetched(SetName::Bundles, vec![0; n], &mut KnownKeys::default())
+        });
+        // Beside the operation stand its signatures.
+        let beside = 2048;
+        let operations = [zeros, zeros, Some(too_long(limits::OPERATION_BYTES + beside))];
+        around(limits::OPERATION_BYTES, operations, |n| fetched(SetName::Operations, n + beside));
+    }
+}

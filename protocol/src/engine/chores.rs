@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// What is to be done here that this node may do.
-    fn chores_of(&self, now: Millis, community: CommunityId) -> Vec<Chore> {
+    pub(super) fn chores_of(&self, now: Millis, community: CommunityId) -> Vec<Chore> {
         let me = self.me.person();
         let Some(standing) = self.standing(community) else { return Vec::new() };
         let state = &standing.state;

@@ -251,6 +251,7 @@ fn count(names: &mut BTreeMap<&'static str, Refusals>, name: &'static str, now: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::around;
 
     const NOW: Millis = Millis(1_700_000_000_000);
 
@@ -267,12 +268,11 @@ mod tests {
         let (mut conduct, eve) = (Conduct::default(), peer(1));
         assert_eq!(conduct.strike(&eve, NOW, nobody), 1);
         assert_eq!(conduct.strike(&eve, NOW, nobody), 2);
-        let late = NOW.after(limits::STRIKES_WITHIN_MS - 1);
-        assert_eq!(conduct.of(&eve).unwrap().strikes(late), 2);
-        assert_eq!(conduct.clone().strike(&eve, late, nobody), limits::STRIKES);
+        around(limits::STRIKES_WITHIN_MS, [(2, 3), (0, 1), (0, 1)], |span_ms| {
+            let late = NOW.after(span_ms);
+            (conduct.of(&eve).unwrap().strikes(late), conduct.clone().strike(&eve, late, nobody))
+        });
         let later = NOW.after(limits::STRIKES_WITHIN_MS);
-        assert_eq!(conduct.of(&eve).unwrap().strikes(later), 0);
-        assert_eq!(conduct.strike(&eve, later, nobody), 1);
         // Of one who is not banned for them, as many are remembered as would do.
         for _ in 0..9 {
             conduct.strike(&eve, later, nobody);
@@ -281,13 +281,38 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_bans_are_kept_and_of_more_the_one_that_ended_first_goes() {
+    fn of_a_peer_that_is_not_banned_for_them_no_more_strikes_are_kept_than_would_do() {
+        around(limits::STRIKES, [limits::STRIKES - 1, limits::STRIKES, limits::STRIKES], |n| {
+            let mut conduct = Conduct::default();
+            (0..n).fold(0, |_, _| conduct.strike(&peer(1), NOW, nobody))
+        });
+    }
+
+    #[test]
+    fn a_first_ban_is_over_after_ten_minutes_and_no_ban_is_longer_than_a_day() {
         let mut conduct = Conduct::default();
-        for number in 0..limits::BANS {
+        let eve = peer(1);
+        conduct.begin(&eve, "bad_signature", NOW);
+        around(limits::BAN_MS, [true, false, false], |span_ms| conduct.ban(&eve, NOW.after(span_ms)).is_some());
+        (0..100).for_each(|_| drop(conduct.begin(&eve, "bad_signature", NOW)));
+        around(limits::BAN_LONGEST_MS, [true, false, false], |span_ms| conduct.ban(&eve, NOW.after(span_ms)).is_some());
+    }
+
+    #[test]
+    fn a_thousand_bans_are_kept_and_of_more_the_one_that_ended_first_goes() {
+        let ban = |conduct: &mut Conduct, number: usize| {
             let banned = conduct.begin(&peer(number), "bad_signature", NOW.after(number as u64));
-            assert!(banned.is_some() && conduct.forget_bans(&peer(number)).is_empty());
-            assert_eq!(conduct.bans(NOW).count(), number + 1);
-        }
+            assert!(banned.is_some());
+            conduct.forget_bans(&peer(number)).len()
+        };
+        around(limits::BANS, [0, 0, 1], |n| {
+            let mut conduct = Conduct::default();
+            let forgotten = (0..n).map(|number| ban(&mut conduct, number)).sum();
+            assert_eq!(conduct.bans(NOW).count() + forgotten, n);
+            forgotten
+        });
+        let mut conduct = Conduct::default();
+        assert_eq!((0..limits::BANS).map(|number| ban(&mut conduct, number)).sum::<usize>(), 0);
         let next = peer(limits::BANS);
         conduct.begin(&next, "bad_signature", NOW);
         // The newest ends as early as the first, and stays.
@@ -303,11 +328,14 @@ mod tests {
 
     #[test]
     fn a_thousand_peers_are_remembered_and_of_more_the_one_heard_of_last_goes() {
-        let mut conduct = Conduct::default();
-        for number in 0..limits::PEERS_REMEMBERED {
-            conduct.refused(&peer(number), "truncated", NOW.after(number as u64), nobody);
-            assert_eq!(conduct.peers().count(), number + 1);
-        }
+        let most = limits::PEERS_REMEMBERED;
+        let of = |peers: usize| {
+            let mut conduct = Conduct::default();
+            (0..peers).for_each(|n| conduct.refused(&peer(n), "truncated", NOW.after(n as u64), nobody));
+            conduct
+        };
+        around(limits::PEERS_REMEMBERED, [most - 1, most, most], |n| of(n).peers().count());
+        let mut conduct = of(most);
         // The first is connected, so the second is forgotten.
         conduct.refused(&peer(5_000), "truncated", NOW, |name| name == peer(0));
         assert_eq!(conduct.peers().count(), limits::PEERS_REMEMBERED);
@@ -330,8 +358,7 @@ mod tests {
     #[test]
     fn a_name_that_no_peer_has_is_not_banned() {
         let mut conduct = Conduct::default();
-        assert!(conduct.begin_by_hand(&vec![1; limits::PEER_BYTES]).is_some());
-        assert!(conduct.begin_by_hand(&vec![1; limits::PEER_BYTES + 1]).is_none());
-        assert_eq!(conduct.bans(NOW).count(), 1);
+        around(limits::PEER_BYTES, [true, true, false], |n| conduct.begin_by_hand(&vec![1; n]).is_some());
+        assert_eq!(conduct.bans(NOW).count(), 2);
     }
 }

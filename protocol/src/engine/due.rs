@@ -110,7 +110,7 @@ mod tests {
         epoch::Scope,
         id::OpId,
         item::{Body, Header, Item, Kind, Post, SignedItem, salted},
-        testing::{NOW, alice},
+        testing::{NOW, alice, around},
         text::Text,
     };
 
@@ -146,9 +146,7 @@ mod tests {
 
     #[test]
     fn ten_minutes_ahead_is_not_ahead_and_a_millisecond_more_is() {
-        for (ahead_ms, ahead) in [(0, false), (limits::FUTURE_MS, false), (limits::FUTURE_MS + 1, true)] {
-            assert_eq!(is_ahead(&post(ahead_ms, "text"), NOW), ahead, "{ahead_ms}");
-        }
+        around(limits::FUTURE_MS, [false, false, true], |ahead_ms| is_ahead(&post(ahead_ms, "text"), NOW));
     }
 
     #[test]
@@ -167,12 +165,11 @@ mod tests {
     #[test]
     fn as_many_as_may_are_parked_and_those_that_are_due_last_go_first() {
         let mut parked = Parked::default();
-        for n in 1..=limits::PARKED {
-            parked.put(GARDEN, post(limits::FUTURE_MS + n as u64, "text"));
-            assert_eq!(parked.carries.len(), n, "all up to the bound");
-        }
-        parked.put(GARDEN, post(2 * limits::FUTURE_MS, "one more, and due last"));
-        assert_eq!(parked.carries.len(), limits::PARKED);
+        around(limits::PARKED, [limits::PARKED - 1, limits::PARKED, limits::PARKED], |n| {
+            parked = Parked::default();
+            (1..=n).for_each(|n| parked.put(GARDEN, post(limits::FUTURE_MS + n as u64, "text")));
+            parked.carries.len()
+        });
         assert!(parked.carries.values().all(|(_, carry)| !is_ahead(carry, NOW.after(limits::PARKED as u64))));
         parked.put(GARDEN, post(limits::FUTURE_MS + 1, "one more, and due first"));
         assert_eq!(parked.carries.len(), limits::PARKED);
@@ -181,15 +178,19 @@ mod tests {
 
     #[test]
     fn long_ones_are_parked_up_to_a_bound_in_bytes() {
-        let mut parked = Parked::default();
         let text = "x".repeat(200 * 1024);
-        let fit = limits::PARKED_BYTES / size(&post(0, &text));
-        for n in 0..fit {
-            parked.put(GARDEN, post(limits::FUTURE_MS + 1 + n as u64, &text));
-        }
-        assert_eq!(parked.carries.len(), fit);
-        parked.put(GARDEN, post(limits::FUTURE_MS * 2, &text));
-        assert_eq!(parked.carries.len(), fit, "one more does not fit");
-        assert!(parked.bytes <= limits::PARKED_BYTES);
+        let each = size(&post(0, &text));
+        let others = limits::PARKED_BYTES / each;
+        // The last fills what the others leave.
+        around(limits::PARKED_BYTES, [others + 1, others + 1, others], |bytes| {
+            let mut parked = Parked::default();
+            (0..others).for_each(|n| parked.put(GARDEN, post(limits::FUTURE_MS + 1 + n as u64, &text)));
+            let left = bytes - parked.bytes;
+            let last = post(2 * limits::FUTURE_MS, &"x".repeat(text.len() + left - each));
+            assert_eq!(size(&last), left);
+            parked.put(GARDEN, last);
+            assert!(parked.bytes <= limits::PARKED_BYTES);
+            parked.carries.len()
+        });
     }
 }

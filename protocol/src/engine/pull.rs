@@ -117,6 +117,12 @@ impl Pull {
         }
     }
 
+    /// Notes what the peer has offered of a set, to be fetched after what is being fetched; no more than the bound.
+    pub(super) fn offer(&mut self, set: SetName, ids: &[ShortId]) {
+        let offers = self.offers.entry(set).or_default();
+        offers.extend(ids.iter().take(limits::OFFERED.saturating_sub(offers.len())));
+    }
+
     /// Wants what is missing here; what has been announced is wanted later.
     pub(super) fn want(&mut self, missing: Vec<ShortId>) {
         self.wanted.extend(missing.into_iter().filter(|id| !self.announced.contains(id)));
@@ -165,4 +171,26 @@ pub(super) fn beyond(set: SetName, mut periods: VecDeque<Period>, after: Option<
         periods.pop_front();
     }
     Step::Through(periods, next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bytes::Bytes, testing::around};
+
+    #[test]
+    fn no_more_is_noted_to_be_fetched_later_than_the_bound() {
+        let most = limits::OFFERED;
+        around(limits::OFFERED, [most - 1, most, most], |n| {
+            let mut pull = Pull::new(Step::Next);
+            (0..n as u128).for_each(|number| pull.announce(Bytes(number.to_be_bytes())));
+            pull.late.values().map(VecDeque::len).sum()
+        });
+        around(limits::OFFERED, [most - 1, most, most], |n| {
+            let mut pull = Pull::new(Step::Next);
+            let ids: Vec<ShortId> = (0..n as u128).map(|number| Bytes(number.to_be_bytes())).collect();
+            ids.chunks(limits::FETCH).for_each(|some| pull.offer(SetName::Items, some));
+            pull.offers.values().map(VecDeque::len).sum()
+        });
+    }
 }

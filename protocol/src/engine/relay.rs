@@ -506,7 +506,7 @@ fn on_relay_chain<L: Ledger>(
 }
 
 /// 8.3: the link, the grants above its author, and those that give the item's author a role.
-fn build_bundle(leaving: &Standing, link: OpId, author: PersonId) -> Result<ProofBundle, RelayRefusal> {
+pub(super) fn build_bundle(leaving: &Standing, link: OpId, author: PersonId) -> Result<ProofBundle, RelayRefusal> {
     let place = leaving.log.get(link).ok_or(RelayRefusal::NoOutLink)?;
     let Does::Link(terms) = &place.operation.body else { return Err(RelayRefusal::NoOutLink) };
     let Direction::Out { min_author_role } = terms.direction else { return Err(RelayRefusal::NoOutLink) };

@@ -391,3 +391,19 @@ impl Sending {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bytes::Bytes, item::SignedItem, key::Signature, testing::around};
+
+    #[test]
+    fn a_body_goes_along_with_its_header_up_to_a_length() {
+        let item = SignedItem { header: Blob::default(), signature: Signature(Bytes([0; 64])) };
+        around(limits::EARLY_BODY_BYTES, [true, true, false], |n| {
+            let carry = Carry::plain(item.clone(), Some(Blob::new(vec![0; SALT_BYTES + n]).unwrap()));
+            assert!(Carry::from_bytes(&sent(carry.clone(), Bodies::All)).unwrap().body.is_some());
+            Carry::from_bytes(&sent(carry, Bodies::Early)).unwrap().body.is_some()
+        });
+    }
+}

@@ -322,6 +322,8 @@ impl Engine {
             Ok(Request::Join(..) | Request::Preview(..) | Request::Pair(..) | Request::Restore(..))
                 if !self.may_ask(now, peer) =>
             {
+                // Counted here; who asks is told what they are told of anything that does not exist.
+                effects.push(Effect::Tell(Event::Refused("vain_asks")));
                 refused("unknown")
             }
             Ok(Request::Join(tag, sealed)) => {

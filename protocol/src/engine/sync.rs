@@ -157,10 +157,7 @@ impl Engine {
         set: SetName,
         ids: &[ShortId],
     ) -> Vec<Effect> {
-        let take = |pull: &mut Pull| {
-            let offers = pull.offers.entry(set).or_default();
-            offers.extend(ids.iter().take(limits::OFFERED.saturating_sub(offers.len())));
-        };
+        let take = |pull: &mut Pull| pull.offer(set, ids);
         self.pull(peer, community, take, || {
             let mut pull = Pull::new(Step::Next);
             take(&mut pull);

@@ -181,3 +181,38 @@ impl Proven {
 fn names(rule: &Rule, person: PersonId) -> bool {
     rule.subjects.iter().any(|subject| matches!(subject, Subject::Person(named) if *named == person))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Actor, FIRST, Scene, alice, link_terms, up_to};
+
+    #[test]
+    fn a_path_of_grants_is_followed_so_far_and_no_further() {
+        up_to(limits::PATH_DEPTH, RelayRefusal::BadProof, |grants| {
+            let mut scene = Scene::founded_by(&[alice()]);
+            let (mut by, mut grant) = (alice().clone(), FIRST);
+            let (mut persons, mut operations) = (Vec::new(), Vec::new());
+            for number in 0..grants {
+                let next = Actor::numbered(u32::try_from(number).unwrap());
+                scene.add(scene.pen(alice(), FIRST).take_in(&next, Role::Member));
+                let ruling = scene.pen(&by, grant).rule(&next, Role::Steward);
+                operations.push(ruling.signed.clone());
+                grant = scene.grant(ruling);
+                persons.push(next.record());
+                by = next;
+            }
+            let out = crate::link::Direction::Out { min_author_role: Role::Member };
+            let terms = link_terms(out, CommunityId::new([9; 32]), &by);
+            let link = scene.pen(&by, grant).link(terms);
+            operations.push(link.signed.clone());
+            let bundle = ProofBundle {
+                version: V1,
+                genesis: scene.log.community().signed.clone(),
+                operations: List::new(operations).unwrap(),
+                persons: List::new(persons).unwrap(),
+            };
+            ProofBundle::from_bytes(&bundle.to_bytes()).unwrap().check()?.link(link.id().into()).cloned()
+        });
+    }
+}

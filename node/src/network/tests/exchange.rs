@@ -9,6 +9,7 @@ use crate::network::{
     codec::Frames,
     limits,
 };
+use hearth_protocol::testing::{around, given, lasted};
 use libp2p::request_response::{Event, Message, OutboundFailure};
 
 async fn exchange(listen: &str) {
@@ -139,6 +140,8 @@ async fn a_driver_that_reads_nothing_still_has_its_orders_taken_up_to_a_bound() 
     let mut alice = Node::new(1, &[]).await;
     let fail = |id| Order::Request { peer: peer_of(&[2; 32]), id, frame: b"?".to_vec() };
     // Reports in the driver's reach, reports held back, and orders that are not taken any more.
+    given(limits::ORDERS, alice.handle.orders.max_capacity());
+    given(limits::REPORTS, alice.reports.max_capacity());
     let room = limits::REPORTS + limits::REPORTS_HELD_BACK + limits::ORDERS;
     let room = u64::try_from(room).expect("small");
     let given = async {
@@ -149,11 +152,57 @@ async fn a_driver_that_reads_nothing_still_has_its_orders_taken_up_to_a_bound() 
     timeout(PATIENCE, given).await.expect("no order waits");
     let one_more = alice.handle.try_order(fail(room));
     assert_eq!(one_more, Err(OrderError::Full(fail(room))));
+    let taken = usize::try_from(room).expect("small");
+    around(limits::REPORTS_HELD_BACK, [true, true, false], |held| limits::REPORTS + held + limits::ORDERS <= taken);
     for id in 0..room {
         alice.answer(id).await.expect_err("nobody there");
     }
     alice.order(fail(room));
     alice.answer(room).await.expect_err("nobody there");
+}
+
+// alice ── bob, who answers nothing
+#[tokio::test]
+async fn an_answer_is_waited_for_and_no_longer_than_it_may_take() {
+    let (mut alice, bob) = pair(TCP).await;
+    let begun = std::time::Instant::now();
+    alice.order(Order::Request { peer: bob.peer(), id: 1, frame: b"?".to_vec() });
+    let why = alice.answer(1).await.expect_err("nobody answers");
+    lasted(limits::REQUEST_TIME, begun.elapsed());
+    assert_eq!(why, "no answer within 10 s");
+}
+
+// 33 others ── bob, who answers nothing
+#[tokio::test]
+async fn so_many_requests_wait_for_an_answer_and_one_more_is_dropped_and_counted() {
+    let mut bob = Node::new(99, &[TCP]).await;
+    let mut others = Vec::new();
+    let peers = limits::REQUESTS_UNANSWERED / limits::REQUESTS_PER_CONNECTION;
+    for number in 1..=peers {
+        let other = Node::new(u8::try_from(number).expect("few"), &[]).await;
+        other.dial(&bob);
+        bob.connected(&other).await;
+        others.push(other);
+    }
+    let last = Node::new(98, &[]).await;
+    last.dial(&bob);
+    bob.connected(&last).await;
+    let mut told = 0;
+    for other in &others {
+        for id in 0..limits::REQUESTS_PER_CONNECTION {
+            other.order(Order::Request { peer: bob.peer(), id: id as u64, frame: b"?".to_vec() });
+            bob.requested().await;
+            told += 1;
+        }
+    }
+    last.order(Order::Request { peer: bob.peer(), id: 1, frame: b"?".to_vec() });
+    let counted = async {
+        while bob.handle.dropped().requests == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(limits::REQUEST_TIME / 2, counted).await.expect("counted");
+    around(limits::REQUESTS_UNANSWERED, [true, true, false], |n| n <= told);
 }
 
 // eve ── bob

@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::network::{NetworkError, OrderError, limits, parse_address, peer_text};
+use hearth_protocol::testing::lasted;
 use tokio::sync::oneshot;
 
 #[tokio::test]
@@ -130,4 +131,14 @@ async fn a_stopped_node_can_be_started_again_at_the_same_addresses() {
     let again = Node::new(2, &[&address.to_string()]).await;
     assert_eq!(again.listening, bob.listening);
     drop(alice);
+}
+
+// alice ── bob
+#[tokio::test]
+async fn who_is_parted_with_has_a_moment_to_take_what_was_sent_before() {
+    let (alice, mut bob) = pair(TCP).await;
+    let begun = std::time::Instant::now();
+    alice.order(Order::Part { peer: bob.peer() });
+    bob.wait(|report| matches!(report, Report::Disconnected { .. }).then_some(())).await;
+    lasted(limits::PARTING_TIME, begun.elapsed());
 }

@@ -48,7 +48,7 @@ const MARKS: [Attribute; 6] = [
 const VOCABULARY: [&[u8]; 14] =
     [b"html", b"head", b"meta", b"title", b"body", b"h1", b"h3", b"dl", b"dt", b"dd", b"p", b"a", b"hr", b"br"];
 /// What a tag takes beside its bytes.
-const TAG_OVERHEAD: usize = size_of::<String>();
+pub(super) const TAG_OVERHEAD: usize = size_of::<String>();
 
 /// What makes a file one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

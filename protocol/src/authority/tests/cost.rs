@@ -19,7 +19,7 @@ use crate::{
     limits,
     person::{Caps, DeviceCert, Person},
     signed::{KeyAndSignature, Signed},
-    testing::{Actor, Dice, FIRST, NOW, Pen, START, Scene, alice, rule_on},
+    testing::{Actor, Dice, FIRST, NOW, Pen, START, Scene, alice, rule_on, up_to},
     time::{DAY_MS, Millis},
 };
 
@@ -119,6 +119,15 @@ fn a_chain_as_long_as_a_log_needs_no_more_stack_than_a_short_one() {
     };
     let thread = thread::Builder::new().stack_size(2 << 20).spawn(deep).unwrap();
     thread.join().unwrap();
+}
+
+#[test]
+fn a_log_takes_as_many_operations_as_it_may_have() {
+    up_to(limits::LOG_OPERATIONS, OperationRefusal::LogFull, |n| {
+        let mut log = chain(n - 1, Role::Steward);
+        let last = Pen::new(&log, alice(), FIRST).on(&[log.id().into()]).policy(1, 1);
+        log.add(last, NOW)
+    });
 }
 
 /// A community that has lived: three partitions, a fifth of all operations rulings, one in twenty

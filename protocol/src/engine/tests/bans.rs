@@ -26,7 +26,7 @@ use crate::{
     link::Carry,
     reconcile::short,
     signed::{Unsound, Verified},
-    testing::Dice,
+    testing::{Dice, around},
     time::{DAY_MS, Millis},
     wire::{AnyId, Fingerprint, Gossip, Request, Response, SetName},
 };
@@ -294,6 +294,17 @@ fn three_strikes_make_a_ban_that_ends_in_time_and_is_longer_each_time() {
     }
     let minutes = [10, 20, 40, 80, 160, 320, 640, 1280, 1440, 1440];
     assert_eq!(spans, minutes.map(|minutes: u64| minutes * 60_000));
+}
+
+#[test]
+fn the_third_strike_is_a_ban_and_no_earlier_one() {
+    around(limits::STRIKES, [0, 1, 1], |n| {
+        let (mut world, _) = garden();
+        for _ in 0..n {
+            world.decide("alice", Input::Misbehaved { peer: bob(), name: "too_long" });
+        }
+        world.node("alice").engine.conduct().bans(world.now()).count()
+    });
 }
 
 #[test]

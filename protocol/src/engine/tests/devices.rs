@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What a new device does with a pairing code, and what it is given.
-fn pair(world: &mut World, with: &str, code: &str, name: &str) -> Option<(Paired, Identity)> {
+pub(super) fn pair(world: &mut World, with: &str, code: &str, name: &str) -> Option<(Paired, Identity)> {
     let code = PairingCode::from_text(code).unwrap();
     let derived = |what: &str| *blake3::hash(format!("{name} {what}").as_bytes()).as_bytes();
     let (device, sealing) = (SecretKey::new(&derived("device")), SealingKey::new(derived("sealing")));
@@ -48,7 +48,7 @@ fn pair(world: &mut World, with: &str, code: &str, name: &str) -> Option<(Paired
     Some((paired, identity))
 }
 
-fn code(world: &mut World, who: &str) -> String {
+pub(super) fn code(world: &mut World, who: &str) -> String {
     match world.command(who, Command::Pair) {
         Ok(Answer::PairingCode(code, _)) => code,
         other => panic!("{other:?}"),

@@ -18,7 +18,7 @@ use crate::{
     ledger::Ledger as _,
     limits,
     reconcile::{Place, Position, period, short},
-    testing::Memory,
+    testing::{Memory, around},
     text::Text,
     time::DAY_MS,
     wire::{AnyId, CommunityTag, Fingerprint, Request, Response, SetName},
@@ -405,6 +405,25 @@ fn views_are_bounded_in_number_and_size_and_those_needed_last_stay() {
     let (garden, mut sets, places) = sets_of(&mut world, 2);
     let memory = world.node("alice").memory;
     let view = |number: usize| (garden, SetName::Items, places[0].0 + number as u64);
+    around(limits::VIEWS, [limits::VIEWS - 1, limits::VIEWS, limits::VIEWS], |n| {
+        let mut sets = Sets::default();
+        for number in 0..n {
+            sets.view(view(number), memory).unwrap();
+        }
+        sets.size_of_parts().0
+    });
+    // Sketches double: the last view takes what the others leave, or twice that.
+    let each = limits::VIEW_CELLS / limits::VIEWS;
+    around(limits::VIEW_CELLS, [limits::VIEWS, limits::VIEWS, limits::VIEWS - 1], |n| {
+        let mut sets = Sets::default();
+        let others = limits::VIEWS - 1;
+        for number in 0..others {
+            sets.with_cells(view(number), each, memory).unwrap();
+        }
+        sets.with_cells(view(others), n - others * each, memory).unwrap();
+        assert_eq!(sets.size_of_parts().1, limits::VIEW_CELLS);
+        sets.size_of_parts().0
+    });
     for number in 0..limits::VIEWS + 50 {
         sets.view(view(number), memory).unwrap();
         sets.view(view(0), memory).unwrap();

@@ -2,6 +2,7 @@
 //! writing and relaying, seen from both ends.
 
 mod bans;
+mod bounds;
 mod devices;
 mod epochs;
 mod given;

@@ -144,6 +144,12 @@ impl World {
         self.0.settle();
     }
 
+    /// Adds somebody with nothing kept.
+    pub(super) fn add_new(&mut self, name: &str) {
+        self.0.add(name);
+        self.0.settle();
+    }
+
     /// Adds a node of this identity, with nothing kept.
     pub(super) fn add(&mut self, name: &str, identity: Identity) {
         self.0.add_as(name, identity);

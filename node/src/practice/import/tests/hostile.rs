@@ -2,7 +2,11 @@
 
 use proptest::prelude::*;
 
+use hearth_protocol::testing::up_to;
+
 use super::*;
+use crate::limits as bounds;
+use crate::practice::import::netscape::TAG_OVERHEAD;
 
 fn link(n: usize) -> String {
     format!("<DT><A HREF=\"https://a.example/{n}\">a</A>\n")
@@ -10,27 +14,30 @@ fn link(n: usize) -> String {
 
 #[test]
 fn a_file_holds_as_many_links_as_the_bound_and_no_more() {
-    let mut file: String = std::iter::once(HEAD.to_owned()).chain((0..LINKS).map(link)).collect();
-    assert_eq!(parsed(&file).candidates.len(), LINKS);
-    file.push_str("<DT><A>x</A>");
-    assert_eq!(refused(&file), "too_many_links");
+    // The last one is rejected, and counts too.
+    up_to(bounds::IMPORT_LINKS, ImportError::TooMany, |n| {
+        let file: String = std::iter::once(HEAD.to_owned()).chain((1..n).map(link)).collect();
+        let parsed = read(format!("{file}<DT><A>x</A>").as_bytes(), None)?;
+        assert_eq!((parsed.candidates.len(), parsed.rejected.len()), (n - 1, 1));
+        Ok(())
+    });
+    assert_eq!(ImportError::TooMany.name(), "too_many_links");
 }
 
 #[test]
 fn folders_are_as_deep_as_the_bound_and_no_deeper() {
     let file = |deep: usize| format!("{HEAD}{}{}", "<DL>\n".repeat(deep), link(0));
-    assert_eq!(parsed(&file(FOLDERS_DEEP)).candidates.len(), 1);
-    let error = read(file(FOLDERS_DEEP + 1).as_bytes(), None);
-    assert_eq!(error, Err(ImportError::TooDeep { line: 36 }));
+    up_to(bounds::IMPORT_FOLDERS_DEEP, ImportError::TooDeep { line: 36 }, |deep| read(file(deep).as_bytes(), None));
 }
 
 #[test]
 fn a_file_is_as_large_as_the_bound_and_no_larger() {
     let mut file = format!("{HEAD}{}", link(0)).into_bytes();
-    file.resize(FILE_BYTES, b' ');
-    assert_eq!(read(&file, None).map(|parsed| parsed.candidates.len()), Ok(1));
-    file.push(b' ');
-    assert_eq!(read(&file, None), Err(ImportError::TooLarge { bytes: FILE_BYTES + 1 }));
+    let too_large = ImportError::TooLarge { bytes: bounds::IMPORT_FILE_BYTES + 1 };
+    up_to(bounds::IMPORT_FILE_BYTES, too_large, |bytes| {
+        file.resize(bytes, b' ');
+        read(&file, None)
+    });
 }
 
 #[test]
@@ -39,6 +46,27 @@ fn names_of_folders_do_not_multiply_without_bound() {
     let folders: String = (0..16).map(folder).collect();
     let links: String = (0..30_000).map(link).collect();
     assert_eq!(refused(&format!("{HEAD}<DL>{folders}{links}")), "too_many_tags");
+}
+
+#[test]
+fn tags_take_as_much_memory_as_the_bound_and_no_more() {
+    // Sixteen tags of 64 bytes, and one that fills what is left.
+    let tag = |bytes: usize| format!("{:0>bytes$}", "x");
+    let full: Vec<String> = (0..limits::TAGS).map(|n| format!("{n:0>width$}", width = limits::TAG_BYTES)).collect();
+    let full = format!("<DT><A HREF=\"https://a.example/\" TAGS=\"{}\">a</A>\n", full.join(","));
+    let each = limits::TAGS * (limits::TAG_BYTES + TAG_OVERHEAD);
+    let whole = bounds::IMPORT_TAGS_BYTES / each;
+    up_to(bounds::IMPORT_TAGS_BYTES, ImportError::TooManyTags, |bytes| {
+        let mut left = bytes - whole * each;
+        let mut file = format!("{HEAD}{}", full.repeat(whole));
+        while left > 0 {
+            // What is left for the last one is neither too much for a tag nor too little.
+            let next = if left > TAG_OVERHEAD + limits::TAG_BYTES { TAG_OVERHEAD + 32 } else { left };
+            file.push_str(&format!("<DT><A HREF=\"https://b.example/\" TAGS=\"{}\">b</A>\n", tag(next - TAG_OVERHEAD)));
+            left -= next;
+        }
+        read(file.as_bytes(), None)
+    });
 }
 
 /// A test that hangs would be a limit not kept; what they take is measured elsewhere.
