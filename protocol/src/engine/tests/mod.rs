@@ -5,6 +5,7 @@ mod bans;
 mod devices;
 mod epochs;
 mod given;
+mod numbers;
 mod shares;
 mod story;
 mod sync;
