@@ -5,6 +5,7 @@
 
 mod acts;
 mod apart;
+mod eclipse;
 mod flood;
 mod guides;
 mod homes;
