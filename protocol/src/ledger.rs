@@ -91,6 +91,8 @@ pub trait Ledger {
 
     /// The items that a person wrote in a community, those that do not stand among them.
     fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, Self::Error>;
+    /// How many items a person wrote in a community that claim this day, those that do not stand among them.
+    fn written_on(&self, community: CommunityId, person: PersonId, day: u64) -> Result<usize, Self::Error>;
     /// The newest charter of a community.
     fn charter(&self, community: CommunityId) -> Result<Option<ItemId>, Self::Error>;
     /// An item's header and signature.

@@ -198,6 +198,20 @@ limits! {
     LOG_OPERATIONS: usize = 50_000, "of a log";
     /// Admissions that a node signs in a day (I3).
     ADMISSIONS_PER_DAY: usize = 60, "a day";
+    /// Items that claim one day and that are one person's in one community, where its policy names no number (T6): a
+    /// person may bring a whole file of bookmarks.
+    ITEMS_PER_DAY: u32 = 25_000, "a day";
+    /// The same of a peripheral member.
+    ITEMS_PER_DAY_PERIPHERAL: u32 = 50, "a day";
+    /// How many times as many items a node takes: what is near the bound must not depend on what came first.
+    STORED_TIMES: usize = 4, "times";
+    /// Bodies of one person in one community that a node takes in a day, whatever day they claim: 64 MiB. The rest
+    /// comes on the next.
+    AUTHOR_BYTES_PER_DAY: u64 = 64 * 1024 * 1024, "bytes";
+    /// Items beyond a share that are not fetched again the same day. Of more, each comparison fetches some again.
+    DEFERRED: usize = 100_000, "of a node";
+    /// Days of authors whose items are counted; beyond this all are counted anew.
+    AUTHOR_DAYS: usize = 10_000, "of a node";
     /// Addresses kept of one peer, told or dialled.
     ADDRESSES: usize = 10, "of a peer";
     /// Longest address in its binary form. The longest that is dialled has 61.

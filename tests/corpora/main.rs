@@ -13,4 +13,5 @@ mod imported;
 #[path = "../fuzz/src/imports.rs"]
 mod imports;
 mod mutants;
+mod numbers;
 mod signatures;

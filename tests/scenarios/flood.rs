@@ -1,4 +1,4 @@
-//! T1: a stranger opens thousands of connections and says nothing, while members dial.
+//! T1 and F12: a stranger opens thousands of connections and says nothing, while members dial.
 //!
 //! Each address of 127.0.0.0/8 stands for a host: the node trusts no subnet here, and members come from addresses of
 //! their own, through a carrier that passes their bytes on.
@@ -190,7 +190,7 @@ fn members_are_connected_while_a_stranger_holds_thousands_of_silent_sockets() {
     let connected = took.iter().filter(|took| took.is_ok()).count();
     let slowest = took.iter().filter_map(|took| took.as_ref().ok()).max();
     eprintln!(
-        "T1: sockets={} opened={} closed={} members={connected}/{MEMBERS} slowest={slowest:?} rss_growth_kib={growth} \
+        "T1, F12: sockets={} opened={} closed={} members={connected}/{MEMBERS} slowest={slowest:?} rss_growth_kib={growth} \
          descriptors={open} refusals={refusals}",
         form.sockets,
         flood.opened.load(Ordering::Relaxed),

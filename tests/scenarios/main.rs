@@ -8,6 +8,7 @@ mod apart;
 mod churn;
 #[cfg(target_os = "linux")]
 mod far;
+mod eclipse;
 mod flood;
 mod guides;
 mod homes;

@@ -22,6 +22,7 @@ mod mended;
 mod outside;
 mod planted;
 mod probes;
+mod prolific;
 mod removal;
 mod repeats;
 mod schedule;

@@ -24,6 +24,9 @@ pub(super) fn command_refused(refusal: &CommandRefusal) -> &'static str {
         CommandRefusal::Unsound(_) => "make it smaller; `hearth limits` lists the bounds",
         CommandRefusal::NotAuthor => "reply to it instead: hearth reply ID TEXT",
         CommandRefusal::TooManyCommunities => "leave one first: hearth community leave C",
+        CommandRefusal::DaySpent => {
+            "write it tomorrow (UTC), or ask a steward for more: `hearth community set C posts_day N`"
+        }
         CommandRefusal::AlreadyMember => "see what is new there: `hearth list`",
         CommandRefusal::InviteExpired => "ask whoever invited you for a new key",
         CommandRefusal::InviteTooEarly => "look at the clock of this device",

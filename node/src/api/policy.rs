@@ -28,13 +28,13 @@ const KNOWN: [Row; 6] = [
     ("default_reach", policy::DEFAULT_REACH, limits::HOPS as u32, "the reach of items whose author says nothing"),
     ("history", policy::HISTORY, 1, "whether newcomers are given what was written before them, and the keys of before"),
     ("admits_day", policy::ADMITS_DAY, u32::MAX, "the newcomers a day that one member's node lets in"),
-    ("posts_day", policy::POSTS_DAY, u32::MAX, "the items a day that are shown of one person"),
     (
-        "posts_day_peripheral",
-        policy::POSTS_DAY_PERIPHERAL,
+        "posts_day",
+        policy::POSTS_DAY,
         u32::MAX,
-        "the items a day that are shown of a peripheral member",
+        "the items of one person and day; nodes take four times as many, and defer the rest",
     ),
+    ("posts_day_peripheral", policy::POSTS_DAY_PERIPHERAL, u32::MAX, "the same of a peripheral member"),
     (
         "confirm_per_day",
         policy::CONFIRM_PER_DAY,

@@ -13,6 +13,7 @@ use hearth_protocol::{
     limits,
     reconcile::{Place, Position, ShortId, stands_at},
     signed::{Payload as _, Signed},
+    time::DAY_MS,
     wire::{AnyId, SetName},
 };
 
@@ -90,6 +91,13 @@ impl Ledger for Overlay<'_> {
 
     fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, ReadError> {
         self.rows(keys::author(community, person), |key, _| keys::last_id(key).map(ItemId::new))
+    }
+
+    fn written_on(&self, community: CommunityId, person: PersonId, day: u64) -> Result<usize, ReadError> {
+        let at = |day: u64| keys::author(community, person).number(day.saturating_mul(DAY_MS)).into_vec();
+        let (first, end) = (at(day), at(day.saturating_add(1)));
+        let range = (Bound::Included(first.as_slice()), Bound::Excluded(end.as_slice()));
+        self.scan(range, Direction::Forward).try_fold(0usize, |count, row| row.map(|_| count.saturating_add(1)))
     }
 
     fn charter(&self, community: CommunityId) -> Result<Option<ItemId>, ReadError> {

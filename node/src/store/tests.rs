@@ -7,14 +7,14 @@ use hearth_protocol::{
     encoding::{V1, encode},
     engine::{Answer, Command, Effect, Engine, Identity, Input, Keep},
     epoch::{Scope, SealingKey},
-    id::{CertId, CommunityId, ItemId, OpId},
+    id::{CertId, CommunityId, ItemId, OpId, PersonId},
     item::{Body, Draft, Edit, Post},
     key::SecretKey,
     ledger::{Ban, Ledger as _, PendingJoin},
     person::Ladder,
     reconcile::FRONT,
     text::Text,
-    time::Millis,
+    time::{DAY_MS, Millis},
     wire::SetName,
 };
 
@@ -302,6 +302,28 @@ fn places_are_paged_both_ways_and_end_where_they_are_told_to() {
     // A place outside is as good as none.
     let outside = overlay.places(garden(), SetName::Items, (20, 40), Some(place(9)), true, 9).unwrap();
     assert_eq!(outside.len(), 3);
+}
+
+#[test]
+fn what_somebody_wrote_is_counted_by_the_day_that_it_claims() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, reader) = sealed(folder.path(), 1);
+    let mut overlay = Overlay::new(&reader);
+    let (alice, bob) = (PersonId::new([1; 32]), PersonId::new([2; 32]));
+    let mut write = |who, at: u64| {
+        let id = blake3::hash(&at.to_be_bytes());
+        overlay.put(keys::author(garden(), who).number(at).with(id.as_bytes()).into_vec(), Vec::new());
+    };
+    for at in [0, 1, DAY_MS - 1, DAY_MS, DAY_MS * 2 - 1, DAY_MS * 2, u64::MAX] {
+        write(alice, at);
+    }
+    write(bob, DAY_MS);
+    let counted = |who, day| overlay.written_on(garden(), who, day).unwrap();
+    assert_eq!([0, 1, 2, 3].map(|day| counted(alice, day)), [3, 2, 1, 0]);
+    assert_eq!([0, 1].map(|day| counted(bob, day)), [0, 1]);
+    // The last day has no end, and nobody writes there: what is so far ahead is parked.
+    assert_eq!(counted(alice, u64::MAX / DAY_MS), 0);
+    assert_eq!(overlay.written_on(CommunityId::new([9; 32]), alice, 0).unwrap(), 0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::{
 
 /// Gossip that one command may cause. More than this reaches others by comparison, which costs
 /// less than as many messages.
-const GOSSIP_PER_COMMAND: u64 = 64;
+const GOSSIP_PER_COMMAND: usize = 64;
 
 /// The last item of this device's chain.
 type ChainEnd = Option<(u32, ItemId)>;
@@ -42,6 +42,9 @@ impl Engine {
         // Asked of all before anything is signed for any.
         for community in &communities {
             if let Err(refusal) = self.may_write(*community, draft, ledger)? {
+                return Ok(Err(refusal));
+            }
+            if let Err(refusal) = self.may_write_more(now, *community, 1, ledger)? {
                 return Ok(Err(refusal));
             }
         }
@@ -174,6 +177,7 @@ impl Engine {
         let item = Item { id: signed.id(), header, signed };
         let id = item.id;
         self.sets.add(community, SetName::of(item.header.scope), position, &id.0);
+        self.shares.kept(community, &item.header);
         let gossip = Gossip::Carry(Box::new(Carry::plain(item.signed.clone(), Some(body.clone()))));
         effects.extend([keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))]);
         effects.extend(self.publish_in(now, community, draft.scope, &gossip));
@@ -189,17 +193,15 @@ impl Engine {
         ledger: &L,
     ) -> Result<Done, L::Error> {
         let (mut new, mut known) = (0u64, 0u64);
-        let mut effects = Vec::new();
-        // What this import has written is not in the ledger yet.
-        let mut end = ledger.chain_end(community, Scope::All, self.me.device.public())?;
         if let Some((draft, _)) = bookmarks.first()
             && let Err(refusal) = self.may_write(community, draft, ledger)?
         {
             return Ok(Err(refusal));
         }
+        let mut drafts = Vec::new();
         for (draft, address) in bookmarks {
             let me = self.me.person();
-            let draft = match ledger.bookmark(community, me, address)? {
+            drafts.extend(match ledger.bookmark(community, me, address)? {
                 None => {
                     new = new.saturating_add(1);
                     Some(draft.clone())
@@ -208,19 +210,27 @@ impl Engine {
                     known = known.saturating_add(1);
                     more_tags(id, draft, ledger)?
                 }
-            };
-            let Some(draft) = draft.filter(|_| !dry_run) else { continue };
+            });
+        }
+        if let Err(refusal) = self.may_write_more(now, community, drafts.len(), ledger)? {
+            return Ok(Err(refusal));
+        }
+        let mut effects = Vec::new();
+        // What this import has written is not in the ledger yet.
+        let mut end = ledger.chain_end(community, Scope::All, self.me.device.public())?;
+        let many = drafts.len() > GOSSIP_PER_COMMAND;
+        for (nth, draft) in drafts.into_iter().filter(|_| !dry_run).enumerate() {
+            let quiet = nth >= GOSSIP_PER_COMMAND;
             let position = item_position(draft.kind(), now, draft.target, ledger)?;
             match self.sign((now, position), community, &draft, end) {
                 Ok((id, seq, written)) => {
                     end = Some((seq, id));
-                    let quiet = new > GOSSIP_PER_COMMAND;
                     effects.extend(written.into_iter().filter(|e| !quiet || !matches!(e, Effect::Publish { .. })));
                 }
                 Err(refusal) => return Ok(Err(refusal)),
             }
         }
-        if new > GOSSIP_PER_COMMAND && !dry_run {
+        if many && !dry_run {
             // Too many to tell one by one: others notice when they are asked to compare.
             effects.extend(self.round());
         }

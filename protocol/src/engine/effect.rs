@@ -304,6 +304,9 @@ pub enum CommandRefusal {
     /// The node has as many communities as it can hold.
     #[error("a node is in at most 16 communities")]
     TooManyCommunities,
+    /// Others take no more of this person's items of today (T6).
+    #[error("members take no more of what you write there today")]
+    DaySpent,
     /// Already in.
     #[error("you are a member already")]
     AlreadyMember,
@@ -351,6 +354,7 @@ impl CommandRefusal {
             CommandRefusal::Unsound(why) => why.name(),
             CommandRefusal::NotAuthor => "not_author",
             CommandRefusal::TooManyCommunities => "too_many_communities",
+            CommandRefusal::DaySpent => "day_spent",
             CommandRefusal::AlreadyMember => "already_member",
             CommandRefusal::InviteExpired => "invite_expired",
             CommandRefusal::InviteTooEarly => "invite_too_early",
@@ -374,6 +378,7 @@ impl CommandRefusal {
                 | CommandRefusal::Write(_)
                 | CommandRefusal::Relay(_)
                 | CommandRefusal::NotAuthor
+                | CommandRefusal::DaySpent
                 | CommandRefusal::InviteExpired
                 | CommandRefusal::InviteTooEarly
         )

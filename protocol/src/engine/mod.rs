@@ -8,6 +8,7 @@
 //! about their own devices, `chores` what the node does by itself; `receive` is what arrives,
 //! `relay` what crosses borders; `session` is talk with one peer, `handshake` its beginning, `sync`
 //! catching up with it, `pull` how far that has come, `serve` its other end, `sets` what is compared;
+//! `shares` is how much of one author is taken;
 //! `epochs` is about keys; `conduct` is what is remembered of peers' behaviour, and `bans` what becomes of
 //! those that misbehave.
 
@@ -34,6 +35,7 @@ mod relay;
 mod serve;
 mod session;
 mod sets;
+mod shares;
 mod standing;
 mod sync;
 #[cfg(test)]
@@ -129,6 +131,8 @@ pub struct Engine {
     chains: chains::Chains,
     /// Items from further ahead than may be (T1).
     parked: due::Parked,
+    /// How much of each author was taken (T6).
+    shares: shares::Shares,
     chores: BTreeMap<(CommunityId, chores::Chore), Millis>,
     confirm_after_ms: u64,
     pairing: Option<devices::Pairing>,
@@ -181,6 +185,7 @@ impl Engine {
             unproven: BTreeSet::new(),
             chains: chains::Chains::default(),
             parked: due::Parked::default(),
+            shares: shares::Shares::default(),
             chores: BTreeMap::new(),
             confirm_after_ms: CONFIRM_AFTER_MS,
             pairing: None,
@@ -260,6 +265,7 @@ impl Engine {
             return Ok(effects);
         }
         self.sets.begin();
+        self.shares.begin(now);
         let from = input.peer().cloned();
         self.note_refusal(now, &input);
         let mut effects = match input {

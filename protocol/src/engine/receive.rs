@@ -35,6 +35,8 @@ pub(super) enum Received {
     Early,
     /// It claims a time that is too far ahead, and is parked until then (T1).
     Ahead,
+    /// Beyond what is taken of its author today, by this name (T6); nothing was kept.
+    Deferred(&'static str),
     /// Unsound, by this name: whoever passes it on could have known.
     Refused(&'static str),
     /// Forbidden by what our log says, by this name. Another log may say otherwise, and be older or
@@ -47,7 +49,12 @@ impl Received {
     pub(super) fn strike(&self) -> Option<Effect> {
         match self {
             Received::Refused(name) => Some(Effect::Tell(Event::Struck(name))),
-            Received::New | Received::Known | Received::Early | Received::Ahead | Received::Forbidden(_) => None,
+            Received::New
+            | Received::Known
+            | Received::Early
+            | Received::Ahead
+            | Received::Deferred(_)
+            | Received::Forbidden(_) => None,
         }
     }
 }
@@ -96,7 +103,9 @@ impl Engine {
         };
         let verdict = match &received {
             Received::New => Verdict::Accept,
-            Received::Known | Received::Early | Received::Ahead | Received::Forbidden(_) => Verdict::Ignore,
+            Received::Known | Received::Early | Received::Ahead | Received::Deferred(_) | Received::Forbidden(_) => {
+                Verdict::Ignore
+            }
             Received::Refused(_) => Verdict::Reject,
         };
         if received == Received::Early {
@@ -209,6 +218,7 @@ impl Engine {
     /// T4, again, for those about whom the log says something else than before. What does not stand
     /// any more is shown nowhere and given to nobody; what stands again is.
     fn judge_items_again<L: Ledger>(&mut self, community: CommunityId, ledger: &L) -> Decided<L> {
+        self.shares.ask_again();
         let Some(standing) = self.standing_mut(community) else { return Ok(Vec::new()) };
         let changed = standing.judged_anew();
         let mut effects = Vec::new();
@@ -274,6 +284,10 @@ impl Engine {
                 Ok((Received::Ahead, Vec::new()))
             }
             Judged::Keep => {
+                let header = &carry.item.header;
+                if !is_kept && let Some(name) = self.beyond_share(community, id, header, ledger)? {
+                    return Ok((Received::Deferred(name), vec![Effect::Tell(Event::Refused(name))]));
+                }
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
                 let (set, position) = stands_at(&carry.item.header, ledger)?;
                 self.sets.add(community, set, position, &id.0);
@@ -282,6 +296,7 @@ impl Engine {
                     // It did not stand before, and was kept all the same.
                     vec![Effect::Keep(Keep::Show(community, id)), Effect::Tell(Event::Item(community, id))]
                 } else {
+                    self.shares.kept(community, &carry.item.header);
                     vec![keep_item(community, carry.item, salted, &says, now), Effect::Tell(Event::Item(community, id))]
                 };
                 self.go_on_with_waiting(community, id, author);

@@ -52,6 +52,8 @@ pub(super) struct Peer {
     pub(super) pulls: BTreeMap<CommunityId, Pull>,
     /// Communities whose sets the peer has compared with ours: what we lack it offers.
     pub(super) compares: BTreeSet<CommunityId>,
+    /// In which round we last compared in turn.
+    pub(super) turned: BTreeMap<CommunityId, Millis>,
     /// When to compare once more, since gossip has only just come up.
     pub(super) compare_at: BTreeMap<CommunityId, Millis>,
     /// Communities that its person has left, while what they wrote before is fetched.

@@ -131,10 +131,16 @@ impl Engine {
         SetName::COMPARED.into_iter().filter(given).collect()
     }
 
-    /// A peer goes through its sets by period, and so will find what it lacks, but not what we do.
+    /// A peer goes through our sets by period, and so will find what it lacks, but not what we do. Once in a round:
+    /// where one keeps what the other does not take, it does the same in its turn, and both would go on for ever.
     pub(super) fn compare_in_turn(&mut self, peer: &PeerName, community: CommunityId) -> Vec<Effect> {
-        let compares = self.peers.get_mut(peer).is_some_and(|state| state.compares.remove(&community));
-        if compares { self.compare(peer, community) } else { Vec::new() }
+        let round = self.next_round;
+        let Some(state) = self.peers.get_mut(peer) else { return Vec::new() };
+        if state.turned.get(&community) == Some(&round) || !state.compares.remove(&community) {
+            return Vec::new();
+        }
+        state.turned.insert(community, round);
+        self.compare(peer, community)
     }
 
     /// Nothing is known that a peer has and we have not.
@@ -280,7 +286,8 @@ impl Engine {
                 }
             }
             (Response::List(ids, next), Step::Through(periods, after)) => {
-                pull.want(missing((community, Given::ALL), set, &ids, ledger)?);
+                let missing = missing((community, Given::ALL), set, &ids, ledger)?;
+                pull.want(self.shares.untried(community, missing));
                 pull.step = beyond(set, periods, after, next);
             }
             (Response::Take(of, _, next), Step::Through(periods, after)) if of == set => {
@@ -338,7 +345,7 @@ impl Engine {
         // Who sends fewer than were asked for would have us ask for ever.
         let enough = cells > 0 && !matches!(pull.step, Step::Cells(most) if cells < most);
         if difference.whole {
-            pull.want(difference.theirs);
+            pull.want(self.shares.untried(community, difference.theirs));
             pull.offered.extend(difference.ours);
             pull.step = Step::Next;
         } else if enough && affordable {
@@ -408,7 +415,8 @@ impl Engine {
                 if pull.next_named() {
                     // Some of it has come since.
                     let (set, offered) = (pull.set, Vec::from(std::mem::take(&mut pull.wanted)));
-                    pull.wanted = missing((community, Given::ALL), set, &offered, ledger)?.into();
+                    let missing = missing((community, Given::ALL), set, &offered, ledger)?;
+                    pull.wanted = self.shares.untried(community, missing).into();
                     continue;
                 }
                 effects.extend(self.caught_up(now, peer, community));

@@ -13,7 +13,7 @@ use crate::{
     engine::Keep,
     epoch::Scope,
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Item, Kind, SaltedBody, SignedItem},
+    item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
     ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
@@ -185,6 +185,10 @@ impl Ledger for Memory {
     fn written_by(&self, community: CommunityId, person: PersonId) -> Result<Vec<ItemId>, Infallible> {
         let by = self.items.values().filter(|i| i.header.community == community && i.header.author == person);
         Ok(by.map(|i| i.id).collect())
+    }
+    fn written_on(&self, community: CommunityId, person: PersonId, day: u64) -> Result<usize, Infallible> {
+        let by = |h: &Header| h.community == community && h.author == person && h.ts.day() == day;
+        Ok(self.items.values().filter(|i| by(&i.header)).count())
     }
     fn charter(&self, community: CommunityId) -> Result<Option<ItemId>, Infallible> {
         let charters = self

@@ -1,5 +1,5 @@
 //! T2 and F10: peers that send garbage, too much, no end, or a byte at a time, at each protocol of a node, while
-//! somebody honest goes on asking. F9: one that asks for much and reads nothing.
+//! somebody honest goes on asking; and one that asks for much and reads nothing.
 //!
 //! `HEARTH_LONG=1` goes on for a minute.
 
@@ -181,14 +181,14 @@ async fn hostile(number: u8, to: String, protocol: &'static str, until: Instant)
 }
 
 /// Resident memory of this process, in KiB.
-fn memory() -> u64 {
+pub(super) fn memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("this process runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it has memory");
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// Asks until then, a hundred times a second at most. Gives the 99th of a hundred times.
-async fn ask(alice: &mut Node, bob: &[u8], first: u64, until: Instant) -> Duration {
+pub(super) async fn ask(alice: &mut Node, bob: &[u8], first: u64, until: Instant) -> Duration {
     let mut times = Vec::new();
     let mut id = first;
     while Instant::now() < until {
@@ -241,7 +241,7 @@ async fn frames_of_every_bad_kind_at_every_protocol_harm_nobody_else() {
     assert!(!task.is_finished(), "the network goes on");
     let refused: std::collections::BTreeMap<_, _> = handle.refused().into_iter().collect();
     eprintln!(
-        "T2: hostile=8 protocols={} kinds={} streams={tried} first_cut={first_cut:?} p99_quiet={quiet:?} \
+        "T2, F10: hostile=8 protocols={} kinds={} streams={tried} first_cut={first_cut:?} p99_quiet={quiet:?} \
          p99_beset={beset:?} rss_growth_kib={growth} refused={refused:?}",
         PROTOCOLS.len(),
         FRAMES.len(),

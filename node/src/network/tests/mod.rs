@@ -4,12 +4,14 @@
 //! Always true: no fixed ports, no sleeping; whatever is awaited has a limit.
 
 mod connections;
+mod crash;
 mod exchange;
 mod gate;
 mod gossip;
 mod hostile;
 mod life;
 mod privacy;
+mod slow;
 
 use std::time::Duration;
 

@@ -7,6 +7,8 @@ mod devices;
 mod epochs;
 mod given;
 mod lost;
+mod numbers;
+mod shares;
 mod story;
 mod sync;
 mod world;

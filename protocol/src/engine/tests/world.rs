@@ -73,6 +73,11 @@ impl World {
         self.0.settle();
     }
 
+    /// From now on this person's program signs more than others take.
+    pub(super) fn write_beyond_share(&mut self, name: &str) {
+        self.0.write_beyond_share(name);
+    }
+
     /// From now on gossip is lost: comparison alone must bring everything.
     pub(super) fn lose_gossip(&mut self) {
         self.0.conditions.gossip_lost = 1000;

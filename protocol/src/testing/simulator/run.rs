@@ -72,6 +72,14 @@ impl Simulator {
         self.node_mut(name).engine.as_mut().expect("a hostile node has no engine").look_at_all_asks();
     }
 
+    /// Has a node's person write on beyond their share: see [`crate::engine::Engine::write_beyond_share`].
+    ///
+    /// # Panics
+    /// When the node has no engine.
+    pub fn write_beyond_share(&mut self, name: &str) {
+        self.node_mut(name).engine.as_mut().expect("a hostile node has no engine").write_beyond_share();
+    }
+
     /// Decides one input on the spot, and gives the effects back in place of carrying them out: for a test that plays
     /// the network itself, millions of times.
     ///

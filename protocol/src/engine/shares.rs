@@ -1,0 +1,156 @@
+//! How much of one author a node takes in a day: items of one claimed day (T6), and bytes that come in one day.
+//!
+//! Leaves to others: whether the author may write at all (`receive`). Always true: what is beyond a share is kept by
+//! nobody here, passed on to nobody and no reason for blame; it is not fetched again before the next day, or before the
+//! log changes; nothing of this holds in the own space, nor the bytes for what this node's person has written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{CommandRefusal, Engine};
+use crate::{
+    authority::{Role, policy},
+    id::{CommunityId, ItemId, PersonId},
+    item::Header,
+    ledger::Ledger,
+    limits,
+    reconcile::{ShortId, short},
+    time::Millis,
+};
+
+/// What was taken of authors.
+#[derive(Debug, Default)]
+pub(super) struct Shares {
+    /// Items of an author that claim a day. Counted when that is first asked, and kept up to date from then on.
+    items: BTreeMap<(CommunityId, PersonId, u64), usize>,
+    /// Bytes of an author that have come since the day began.
+    bytes: BTreeMap<(CommunityId, PersonId), u64>,
+    /// What was deferred since then.
+    deferred: BTreeSet<(CommunityId, ShortId)>,
+    /// That day.
+    today: u64,
+    /// Whether this node's own person writes on beyond their share.
+    #[cfg(any(test, feature = "testing"))]
+    boundless: bool,
+}
+
+impl Shares {
+    /// Another input begins: what the ones before it have kept can be counted.
+    pub(super) fn begin(&mut self, now: Millis) {
+        if self.items.len() > limits::AUTHOR_DAYS {
+            self.items.clear();
+        }
+        if self.today != now.day() {
+            self.today = now.day();
+            self.bytes.clear();
+            self.deferred.clear();
+        }
+    }
+
+    /// What was deferred may be taken now.
+    pub(super) fn ask_again(&mut self) {
+        self.deferred.clear();
+    }
+
+    /// An item is kept.
+    pub(super) fn kept(&mut self, community: CommunityId, header: &Header) {
+        // What was never asked for is counted with all else when it is.
+        if let Some(count) = self.items.get_mut(&(community, header.author, header.ts.day())) {
+            *count = count.saturating_add(1);
+        }
+        let bytes = self.bytes.entry((community, header.author)).or_default();
+        *bytes = bytes.saturating_add(header.body_len.into());
+    }
+
+    fn defer(&mut self, community: CommunityId, id: ItemId) {
+        if self.deferred.len() < limits::DEFERRED {
+            self.deferred.insert((community, short(&id.0)));
+        }
+    }
+
+    /// Those of these that were not deferred.
+    pub(super) fn untried(&self, community: CommunityId, mut ids: Vec<ShortId>) -> Vec<ShortId> {
+        ids.retain(|id| !self.deferred.contains(&(community, *id)));
+        ids
+    }
+}
+
+impl Engine {
+    /// How many more items of an author a node takes that claim this day.
+    fn room<L: Ledger>(
+        &mut self,
+        community: CommunityId,
+        author: PersonId,
+        day: u64,
+        ledger: &L,
+    ) -> Result<usize, L::Error> {
+        let most = match self.standing(community) {
+            Some(standing) if !standing.is_own_space() => {
+                let (key, default) = match standing.state.role(author) {
+                    Role::Peripheral => (policy::POSTS_DAY_PERIPHERAL, limits::ITEMS_PER_DAY_PERIPHERAL),
+                    _ => (policy::POSTS_DAY, limits::ITEMS_PER_DAY),
+                };
+                let shown = standing.state.policy.get(&key).copied().unwrap_or(default);
+                usize::try_from(shown).unwrap_or(usize::MAX).saturating_mul(limits::STORED_TIMES)
+            }
+            _ => return Ok(usize::MAX),
+        };
+        let kept = match self.shares.items.get(&(community, author, day)) {
+            Some(kept) => *kept,
+            None => {
+                let kept = ledger.written_on(community, author, day)?;
+                self.shares.items.insert((community, author, day), kept);
+                kept
+            }
+        };
+        Ok(most.saturating_sub(kept))
+    }
+
+    /// Whether an item that has come is beyond its author's share, and by which name.
+    pub(super) fn beyond_share<L: Ledger>(
+        &mut self,
+        community: CommunityId,
+        id: ItemId,
+        header: &Header,
+        ledger: &L,
+    ) -> Result<Option<&'static str>, L::Error> {
+        let name = if self.room(community, header.author, header.ts.day(), ledger)? == 0 {
+            "day_spent"
+        } else if self.has_bytes_for(community, header) {
+            return Ok(None);
+        } else {
+            "bytes_spent"
+        };
+        self.shares.defer(community, id);
+        Ok(Some(name))
+    }
+
+    fn has_bytes_for(&self, community: CommunityId, header: &Header) -> bool {
+        let is_bounded = self.standing(community).is_some_and(|standing| !standing.is_own_space());
+        let taken = self.shares.bytes.get(&(community, header.author)).copied().unwrap_or(0);
+        !is_bounded
+            || header.author == self.me.person()
+            || taken.saturating_add(header.body_len.into()) <= limits::AUTHOR_BYTES_PER_DAY
+    }
+
+    /// Whether others will take so many more items of this node's person today.
+    pub(super) fn may_write_more<L: Ledger>(
+        &mut self,
+        now: Millis,
+        community: CommunityId,
+        items: usize,
+        ledger: &L,
+    ) -> Result<Result<(), CommandRefusal>, L::Error> {
+        #[cfg(any(test, feature = "testing"))]
+        if self.shares.boundless {
+            return Ok(Ok(()));
+        }
+        let room = self.room(community, self.me.person(), now.day(), ledger)?;
+        Ok(if items <= room { Ok(()) } else { Err(CommandRefusal::DaySpent) })
+    }
+
+    /// Has this node's person write on beyond their share, as a changed program would: for tests of those who take it.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn write_beyond_share(&mut self) {
+        self.shares.boundless = true;
+    }
+}
