@@ -6,9 +6,9 @@
 mod acts;
 mod apart;
 mod churn;
+mod eclipse;
 #[cfg(target_os = "linux")]
 mod far;
-mod eclipse;
 mod flood;
 mod guides;
 mod homes;
