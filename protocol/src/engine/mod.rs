@@ -29,6 +29,7 @@ mod handshake;
 mod input;
 mod join;
 mod lost;
+mod once;
 mod pull;
 mod receive;
 mod relay;

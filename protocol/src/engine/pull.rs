@@ -10,6 +10,7 @@ use crate::{
     id::BundleHash,
     limits,
     reconcile::{Cells, Place, ShortId},
+    time::Millis,
     wire::{Fingerprint, SetName},
 };
 
@@ -44,6 +45,10 @@ pub(super) struct Pull {
     pub(super) bundles: BTreeSet<BundleHash>,
     /// Whether to compare again when this is done.
     pub(super) again: bool,
+    /// Whether something was left to other pulls (`once`).
+    pub(super) waits: bool,
+    /// When it asked last.
+    pub(super) asked_at: Millis,
     /// Its question: what answers another one is of a pull that has ended.
     pub(super) question: u64,
 }
@@ -95,6 +100,8 @@ impl Pull {
             announced: BTreeSet::new(),
             bundles: BTreeSet::new(),
             again: false,
+            waits: false,
+            asked_at: Millis(0),
             question: 0,
         }
     }
@@ -126,6 +133,21 @@ impl Pull {
     /// Wants what is missing here; what has been announced is wanted later.
     pub(super) fn want(&mut self, missing: Vec<ShortId>) {
         self.wanted.extend(missing.into_iter().filter(|id| !self.announced.contains(id)));
+    }
+
+    /// Whether everything that a set has in some period is asked for, or about to be.
+    pub(super) fn goes_by_period(&self) -> bool {
+        matches!(self.step, Step::Periods | Step::Through(..))
+    }
+
+    /// Whether all that differs in the set at hand has been named.
+    pub(super) fn knows_what_differs(&self) -> bool {
+        matches!(self.step, Step::Begin | Step::Next)
+    }
+
+    /// Whether what is missing in the set at hand is being brought, or is about to be.
+    pub(super) fn brings(&self) -> bool {
+        !self.asked.is_empty() || !self.knows_what_differs()
     }
 
     /// Whether there is something to ask before the next step.

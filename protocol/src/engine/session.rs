@@ -56,6 +56,8 @@ pub(super) struct Peer {
     pub(super) turned: BTreeMap<CommunityId, Millis>,
     /// When to compare once more, since gossip has only just come up.
     pub(super) compare_at: BTreeMap<CommunityId, Millis>,
+    /// Communities of which something is left to other peers, and since when.
+    pub(super) waits_since: BTreeMap<CommunityId, Millis>,
     /// Communities that its person has left, while what they wrote before is fetched.
     leaving: BTreeSet<CommunityId>,
     /// What it asked in vain without being in: see [`crate::limits::VAIN_ASKS`].
@@ -128,6 +130,11 @@ impl Peer {
         if let Some(asking) = &mut self.asking {
             asking.proven.remove(&community);
         }
+    }
+
+    /// Whether its person has left a community, and what they wrote there is being fetched.
+    pub(super) fn is_leaving(&self, community: CommunityId) -> bool {
+        self.leaving.contains(&community)
     }
 
     fn proven_by(&self, tag: &CommunityTag) -> Option<(CommunityId, Proven)> {

@@ -241,9 +241,10 @@ impl Engine {
             }
         };
         let asked = self.ask(peer, Question::Pull(community), request);
-        let question = self.next_question;
+        let (question, asked_at) = (self.next_question, self.seen);
         if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
             pull.question = question;
+            pull.asked_at = asked_at;
         }
         vec![asked]
     }
@@ -407,6 +408,10 @@ impl Engine {
                 pull.step = Step::Cells(FIRST_CELLS);
                 pull.shown = Shown::default();
             }
+            self.leave_to_others(now, peer, community, ledger)?;
+            let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) else {
+                return Ok(effects);
+            };
             if pull.is_fetching() || pull.step != Step::Next {
                 effects.extend(self.next_question_of_pull(peer, community));
                 return Ok(effects);
@@ -441,8 +446,10 @@ impl Engine {
         let ended = self.peers.get_mut(peer).and_then(|state| state.pulls.remove(&community));
         // Also where the log that has come shows that both are given more than was thought.
         let more = |pull: &Pull| !pull.compared.is_empty() && compared.iter().any(|set| !pull.compared.contains(set));
-        let again = ended.is_some_and(|pull| pull.again || more(&pull));
-        let mut effects = self.synced(now, peer, community);
+        let waits = ended.as_ref().is_some_and(|pull| pull.waits);
+        let again = ended.is_some_and(|pull| !waits && (pull.again || more(&pull)));
+        self.come_back(now, peer, community, waits);
+        let mut effects = if waits { Vec::new() } else { self.synced(now, peer, community) };
         if again {
             effects.extend(self.compare(peer, community));
         }

@@ -333,3 +333,35 @@ fn everything_small_comes_before_the_first_large_body_the_newest_first_and_nothi
     // One large one more would be 200 KiB.
     assert!(bytes < sizes + 150 * 1024, "{bytes} for {sizes}");
 }
+
+/// What carol is sent who was away while so many posts were written, and meets these.
+fn sent_to_who_was_away(posts: usize, meets: &[&str]) -> u64 {
+    let others = ["alice", "bob", "dave"];
+    let mut world = World::delayed(7, &["alice", "bob", "dave", "carol"]);
+    let garden = story::garden(&mut world, &["bob", "dave", "carol"]);
+    world.round();
+    others.iter().for_each(|other| world.cut(other, "carol"));
+    let written = write(&mut world, "alice", garden, posts);
+    world.round();
+    world.lose_gossip();
+    let sent = |world: &World| others.iter().map(|other| world.exchanged(other, "carol")).sum::<u64>();
+    let before = sent(&world);
+    world.heal();
+    others.iter().filter(|other| !meets.contains(other)).for_each(|other| world.cut(other, "carol"));
+    meets.iter().for_each(|other| world.meet_for(other, "carol", 0));
+    world.round();
+    let here = world.node("carol").memory.readable(garden);
+    assert!(written.iter().all(|item| here.contains(item)), "{posts} posts, {meets:?}");
+    sent(&world) - before
+}
+
+#[test]
+fn who_meets_several_at_once_is_sent_each_thing_once() {
+    // Few are named by id, more by a longer sketch, nearly all by period.
+    for posts in [10, 60, 700] {
+        let (one, three) =
+            (sent_to_who_was_away(posts, &["alice"]), sent_to_who_was_away(posts, &["alice", "bob", "dave"]));
+        // Each is said hello to, and compares.
+        assert!(three < one + one / 10 + 20_000, "{posts} posts: {one} bytes from one, {three} from three");
+    }
+}
