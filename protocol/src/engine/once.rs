@@ -14,7 +14,7 @@ use super::{Engine, PeerName, ROUND_MS, pull::Step, serve::missing, sets::Given}
 use crate::{id::CommunityId, ledger::Ledger, limits, reconcile::ShortId, time::Millis, wire::SetName};
 
 /// After how long a pull that left something to others compares again. A page takes less on most lines.
-const PATIENCE_MS: u64 = 4_000;
+const PATIENCE_MS: u64 = 2_000;
 
 impl Engine {
     /// Takes from a pull what other peers have been asked for, if it may still be left to them.
