@@ -9,13 +9,14 @@
 //! Always true: gossipsub knows the connections of the peers that are spoken to, all of them, and no
 //! others; so nothing is announced to, queued for or taken from anybody else. What was opened for a
 //! peer holds for all its connections, and ends with the last of them, when the peer is dismissed, or when
-//! it has come back: nobody dials a peer that it is connected to, so a connection that is much younger than
-//! all others shows that the peer has lost them, and it starts like anybody else.
+//! it has come back: nobody dials a peer that it is connected to, so a second connection that it opens shows
+//! that it has lost all others, and it starts like anybody else.
 
 use std::{
     collections::HashMap,
     ops::{Deref, DerefMut},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use libp2p::{
@@ -34,6 +35,9 @@ use super::{
     door::{self, Door, Latch, Protocol},
     limits,
 };
+
+/// How long the addresses of one dial may compete: more than one may answer, and the dialler keeps the first.
+const RACE: Duration = Duration::from_secs(1);
 
 /// How far a peer was let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,9 +125,9 @@ impl Gate {
     }
 
     /// A closed door for a new connection, or one that hears if its peer is heard.
-    fn door(&mut self, connection: ConnectionId, peer: PeerId) -> Door {
+    fn door(&mut self, connection: ConnectionId, peer: PeerId, opens: bool) -> Door {
         let (latch, door) = Door::new(self.protocol.clone());
-        if self.guests.get(&peer).is_some_and(|guest| guest.stage >= Stage::Heard && !guest.has_come_back()) {
+        if self.guests.get(&peer).is_some_and(|guest| guest.stage >= Stage::Heard && !guest.has_come_back(opens)) {
             latch.hear();
         }
         self.coming.insert(connection, latch);
@@ -134,7 +138,7 @@ impl Gate {
         let Some(latch) = self.coming.remove(&event.connection_id) else {
             return;
         };
-        if self.guests.get(&event.peer_id).is_some_and(Guest::has_come_back) {
+        if self.guests.get(&event.peer_id).is_some_and(|guest| guest.has_come_back(event.endpoint.is_listener())) {
             self.outlive(&event.peer_id);
         }
         let new = || Guest { stage: Stage::Outside, connections: Vec::new() };
@@ -185,10 +189,12 @@ impl Guest {
         self.connections.iter().filter(|connection| connection.latch.is_open()).count()
     }
 
-    /// Whether a connection that comes now shows that the peer has lost all others. Two that are dialled from both
-    /// sides at once come within the time of a handshake.
-    fn has_come_back(&self) -> bool {
-        self.connections.iter().all(|connection| connection.since.elapsed() > limits::HANDSHAKE_TIME)
+    /// Whether a connection that comes now shows that the peer has lost all others: it has opened one of them too, or
+    /// all are so old that the two ends cannot have dialled each other at the same moment.
+    fn has_come_back(&self, opens: bool) -> bool {
+        let opened = |old: &Connection| opens && old.endpoint.is_listener() && old.since.elapsed() > RACE;
+        let is_old = |old: &Connection| old.since.elapsed() > limits::HANDSHAKE_TIME;
+        self.connections.iter().any(opened) || self.connections.iter().all(is_old)
     }
 
     fn place(&self, id: ConnectionId) -> Option<usize> {
@@ -317,7 +323,7 @@ impl NetworkBehaviour for Gate {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.door(connection, peer))
+        Ok(self.door(connection, peer, true))
     }
 
     fn handle_pending_outbound_connection(
@@ -338,7 +344,7 @@ impl NetworkBehaviour for Gate {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.door(connection, peer))
+        Ok(self.door(connection, peer, false))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -374,7 +380,6 @@ mod tests {
             atomic::{AtomicBool, Ordering},
         },
         task::Wake,
-        time::Duration,
     };
 
     use libp2p::{
@@ -491,16 +496,31 @@ mod tests {
     #[tokio::test]
     async fn whoever_comes_back_before_the_old_connections_have_ended_starts_outside() {
         // The clock goes on while this runs.
-        let shorter = limits::HANDSHAKE_TIME.saturating_sub(Duration::from_secs(2));
-        for (age, has_come_back) in [(shorter, false), (limits::HANDSHAKE_TIME + Duration::from_millis(1), true)] {
+        let tick = Duration::from_millis(500);
+        let dialler = || ConnectedPoint::Dialer {
+            address: Multiaddr::empty(),
+            role_override: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
+        for (old, age, has_come_back) in [
+            (endpoint(), RACE - tick, false),
+            (endpoint(), RACE + tick, true),
+            (dialler(), RACE + tick, false),
+            (dialler(), limits::HANDSHAKE_TIME - tick, false),
+            (dialler(), limits::HANDSHAKE_TIME + tick, true),
+        ] {
             let mut gate = Gate::new(gossip());
             let alice = PeerId::random();
             let _old = [established(&mut gate, 1, alice), established(&mut gate, 2, alice)];
             gate.speak(&alice);
-            gate.guests.get_mut(&alice).expect("connected").connections.iter_mut().for_each(|old| old.since -= age);
+            for connection in &mut gate.guests.get_mut(&alice).expect("connected").connections {
+                connection.since -= age;
+                connection.endpoint = old.clone();
+            }
             let young = established(&mut gate, 3, alice);
-            let old = if has_come_back { vec![1, 2] } else { vec![] };
-            assert_eq!(gate.take_outlived(), old.into_iter().map(ConnectionId::new_unchecked).collect::<Vec<_>>());
+            let outlived = if has_come_back { vec![1, 2] } else { vec![] };
+            let outlived: Vec<_> = outlived.into_iter().map(ConnectionId::new_unchecked).collect();
+            assert_eq!(gate.take_outlived(), outlived, "{old:?} {age:?}");
             assert!(gate.take_outlived().is_empty());
             assert_eq!((listens(&young), gate.is_spoken_to(&alice)), (!has_come_back, !has_come_back));
             gate.speak(&alice);
