@@ -14,11 +14,10 @@ const LISTS: [&str; 2] = ["protocol/src/limits.rs", "node/src/limits.rs"];
 const LOOKS: [&str; 4] = ["around", "up_to", "given", "lasted"];
 
 /// What nobody looks at, and why not.
-const NOT_LOOKED_AT: [(&str, &str); 6] = [
+const NOT_LOOKED_AT: [(&str, &str); 5] = [
     ("IDLE_TIME", "the swarm's settings neither show it nor say it, and two minutes are too long for a test"),
     ("STREAMS_NEGOTIATING", "the swarm's settings neither show it nor say it"),
     ("LISTEN_TIME", "the operating system binds at once or refuses at once"),
-    ("CLOSING_TIME", "all connections of this machine close at once"),
     ("LINGER_TIME", "a pause after which nothing is left to be seen"),
     ("API_ACCEPT_PAUSE", "the system gives out sockets as long as it has descriptors, and a test leaves it some"),
 ];

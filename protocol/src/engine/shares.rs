@@ -67,11 +67,27 @@ impl Shares {
         }
     }
 
+    /// Whether so many more bytes of an author are taken today.
+    fn has_bytes(&self, community: CommunityId, author: PersonId, more: u64) -> bool {
+        let taken = self.bytes.get(&(community, author)).copied().unwrap_or(0);
+        taken.saturating_add(more) <= limits::AUTHOR_BYTES_PER_DAY
+    }
+
     /// Those of these that were not deferred.
     pub(super) fn untried(&self, community: CommunityId, mut ids: Vec<ShortId>) -> Vec<ShortId> {
         ids.retain(|id| !self.deferred.contains(&(community, *id)));
         ids
     }
+}
+
+/// Items of one day that are taken of whoever has this role.
+fn share(role: Role, policy: &BTreeMap<u16, u32>) -> usize {
+    let (key, default) = match role {
+        Role::Peripheral => (policy::POSTS_DAY_PERIPHERAL, limits::ITEMS_PER_DAY_PERIPHERAL),
+        _ => (policy::POSTS_DAY, limits::ITEMS_PER_DAY),
+    };
+    let shown = policy.get(&key).copied().unwrap_or(default);
+    usize::try_from(shown).unwrap_or(usize::MAX).saturating_mul(limits::STORED_TIMES)
 }
 
 impl Engine {
@@ -84,14 +100,7 @@ impl Engine {
         ledger: &L,
     ) -> Result<usize, L::Error> {
         let most = match self.standing(community) {
-            Some(standing) if !standing.is_own_space() => {
-                let (key, default) = match standing.state.role(author) {
-                    Role::Peripheral => (policy::POSTS_DAY_PERIPHERAL, limits::ITEMS_PER_DAY_PERIPHERAL),
-                    _ => (policy::POSTS_DAY, limits::ITEMS_PER_DAY),
-                };
-                let shown = standing.state.policy.get(&key).copied().unwrap_or(default);
-                usize::try_from(shown).unwrap_or(usize::MAX).saturating_mul(limits::STORED_TIMES)
-            }
+            Some(standing) if !standing.is_own_space() => share(standing.state.role(author), &standing.state.policy),
             _ => return Ok(usize::MAX),
         };
         let kept = match self.shares.items.get(&(community, author, day)) {
@@ -126,10 +135,8 @@ impl Engine {
 
     fn has_bytes_for(&self, community: CommunityId, header: &Header) -> bool {
         let is_bounded = self.standing(community).is_some_and(|standing| !standing.is_own_space());
-        let taken = self.shares.bytes.get(&(community, header.author)).copied().unwrap_or(0);
-        !is_bounded
-            || header.author == self.me.person()
-            || taken.saturating_add(header.body_len.into()) <= limits::AUTHOR_BYTES_PER_DAY
+        let more = header.body_len.into();
+        !is_bounded || header.author == self.me.person() || self.shares.has_bytes(community, header.author, more)
     }
 
     /// Whether others will take so many more items of this node's person today.
@@ -152,5 +159,56 @@ impl Engine {
     #[cfg(any(test, feature = "testing"))]
     pub fn write_beyond_share(&mut self) {
         self.shares.boundless = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{bytes::Bytes, testing::around};
+
+    const GARDEN: CommunityId = CommunityId(Bytes([1; 32]));
+
+    fn named(number: usize) -> [u8; 32] {
+        let mut name = [0; 32];
+        name[..8].copy_from_slice(&(number as u64).to_be_bytes());
+        name
+    }
+
+    #[test]
+    fn a_share_is_what_is_shown_several_times() {
+        let is_taken = |role, count: usize| count <= share(role, &BTreeMap::new());
+        let times = |shown: u32| shown as usize * limits::STORED_TIMES;
+        around(limits::ITEMS_PER_DAY, [true, true, false], |shown| is_taken(Role::Member, times(shown)));
+        around(limits::ITEMS_PER_DAY_PERIPHERAL, [true, true, false], |shown| is_taken(Role::Peripheral, times(shown)));
+        let named = BTreeMap::from([(policy::POSTS_DAY, 1)]);
+        around(limits::STORED_TIMES, [true, true, false], |count| count <= share(Role::Steward, &named));
+    }
+
+    #[test]
+    fn bytes_of_an_author_are_bounded_by_the_day() {
+        let author = PersonId(Bytes([2; 32]));
+        around(limits::AUTHOR_BYTES_PER_DAY, [true, true, false], |bytes| {
+            let mut shares = Shares::default();
+            shares.bytes.insert((GARDEN, author), 1);
+            shares.has_bytes(GARDEN, author, bytes - 1)
+        });
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let most = limits::DEFERRED;
+        around(limits::DEFERRED, [most - 1, most, most], |count| {
+            let mut shares = Shares::default();
+            (0..count).for_each(|number| shares.defer(GARDEN, ItemId(Bytes(named(number)))));
+            shares.deferred.len()
+        });
+        let most = limits::AUTHOR_DAYS;
+        around(limits::AUTHOR_DAYS, [most - 1, most, 0], |count| {
+            let authors = (0..count).map(|number| ((GARDEN, PersonId(Bytes(named(number))), 0), 1));
+            let mut shares = Shares { items: authors.collect(), ..Shares::default() };
+            shares.begin(Millis(0));
+            shares.items.len()
+        });
     }
 }
