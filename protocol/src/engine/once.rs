@@ -1,4 +1,4 @@
-//! Each thing is asked for once, though several peers have it.
+//! Each thing is asked for once, though several peers have it (decision 12).
 //!
 //! Whoever was away meets many members at once, and each of them shows the same differences. What one pull has asked
 //! for, the others leave to it for a while, and compare again a little later: by then little differs. So it comes once,
