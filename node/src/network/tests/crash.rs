@@ -256,7 +256,9 @@ const STAYS: Duration = Duration::from_millis(30);
 
 /// Sends one packet over a connection of its own.
 async fn send(packet: &Packet, number: u8, bob: &mut Node) -> io::Result<()> {
-    let to: Multiaddr = bob.listening[0].parse().expect("an address");
+    let over =
+        |transport: &str| bob.listening.iter().find(|text| text.contains(transport)).expect("it listens").clone();
+    let to: Multiaddr = over("/tcp/").parse().expect("an address");
     match packet.at {
         At::Socket | At::Noise => {
             let mut io = socket(&to).await?;
@@ -295,8 +297,7 @@ async fn send(packet: &Packet, number: u8, bob: &mut Node) -> io::Result<()> {
             read_out(&mut io, STAYS).await;
         }
         At::Datagrams => {
-            let quic = bob.listening.iter().find(|text| text.contains("/udp/")).expect("it listens for QUIC");
-            let port = quic.split('/').nth(4).and_then(|port| port.parse().ok()).expect("a port");
+            let port = over("/udp/").split('/').nth(4).and_then(|port| port.parse().ok()).expect("a port");
             let udp = UdpSocket::bind("127.0.0.1:0").await?;
             for datagram in datagrams(number) {
                 udp.send_to(&datagram, SocketAddr::from(([127, 0, 0, 1], port))).await?;
