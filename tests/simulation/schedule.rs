@@ -28,12 +28,19 @@ pub(crate) const NEWCOMER: &str = "p1";
 /// Of whom nobody has heard; eve has their keys.
 pub(crate) const PUPPET: &str = "p66";
 
+/// How long a removal may take among those who hear each other, where nothing is cut and nothing gets lost.
+pub(crate) const EFFECTIVE_MS: u64 = 10_000;
+/// The same for those who have a connection and are still greeting on it: seven messages, each of which takes up to two
+/// seconds here, come before the first word of gossip.
+pub(crate) const GREETING_MS: u64 = 20_000;
+
 /// How long it takes until those who are connected know of the removal.
 pub(crate) struct Watch {
     pub(crate) at: Millis,
-    /// Those who do not know yet.
-    pub(crate) waiting: BTreeSet<&'static str>,
-    pub(crate) delays: BTreeMap<&'static str, u64>,
+    /// Those who do not know yet, each with how long they may take.
+    pub(crate) waiting: BTreeMap<&'static str, u64>,
+    /// How long each took, and might have.
+    pub(crate) delays: BTreeMap<&'static str, (u64, u64)>,
     /// Nothing got lost and nothing was cut since.
     pub(crate) is_reliable: bool,
     is_open: bool,
@@ -326,6 +333,17 @@ impl Schedule {
             };
             self.simulator.are_connected(a, b) && proven(a, b) && proven(b, a)
         };
+        let hears = |a: &str, b: &str| is_linked(a, b) && self.simulator.hears(a, b);
+        let (greeting, hearing) = (self.reached(by, is_linked), self.reached(by, hears));
+        let bound = |name| if hearing.contains(name) { EFFECTIVE_MS } else { GREETING_MS };
+        let waiting = greeting.into_iter().map(|name| (name, bound(name))).collect();
+        let (at, is_reliable) = (self.simulator.now(), self.loss == 0);
+        let delays = BTreeMap::new();
+        self.watch = Some(Watch { at, waiting, delays, is_reliable, is_open: true });
+    }
+
+    /// All honest members whom one reaches, over others too; without itself.
+    fn reached(&self, by: &'static str, is_linked: impl Fn(&str, &str) -> bool) -> BTreeSet<&'static str> {
         let mut reached = BTreeSet::from([by]);
         loop {
             let more = self
@@ -338,9 +356,7 @@ impl Schedule {
             };
         }
         reached.remove(by);
-        let (at, is_reliable) = (self.simulator.now(), self.loss == 0);
-        let delays = BTreeMap::new();
-        self.watch = Some(Watch { at, waiting: reached, delays, is_reliable, is_open: true });
+        reached
     }
 
     /// Lets time pass, in which everybody reacts.
@@ -358,12 +374,15 @@ impl Schedule {
         let (now, garden) = (self.simulator.now(), self.garden);
         let knows = |simulator: &Simulator, name: &str| role(simulator, name, garden, "eve") == Role::None;
         if let Some(watch) = self.watch.as_mut().filter(|watch| watch.is_open) {
-            let told: Vec<&str> = watch.waiting.iter().copied().filter(|name| knows(&self.simulator, name)).collect();
-            for name in told {
-                watch.waiting.remove(name);
-                watch.delays.insert(name, now.since(watch.at));
-            }
-            watch.is_open = now.since(watch.at) <= 10_000;
+            let passed = now.since(watch.at);
+            let mut told = Vec::new();
+            watch.waiting.retain(|name, bound| {
+                let is_told = knows(&self.simulator, name);
+                told.extend(is_told.then_some((*name, (passed, *bound))));
+                !is_told
+            });
+            watch.delays.extend(told);
+            watch.is_open = passed <= EFFECTIVE_MS || watch.waiting.values().any(|bound| passed <= *bound);
         }
         if let Some(healed) = self.healed {
             let waiting: Vec<&'static str> = self.unaware_at_heal.iter().copied().collect();

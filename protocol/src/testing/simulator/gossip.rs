@@ -68,7 +68,7 @@ impl Simulator {
     }
 
     /// Whether gossip crosses from the one to the other.
-    fn flows(&self, from: &str, to: &str) -> bool {
+    pub(super) fn flows(&self, from: &str, to: &str) -> bool {
         let (Some(speaker), Some(hearer)) = (self.nodes.get(from), self.nodes.get(to)) else { return false };
         // A hostile node takes what it can get.
         let hostile = hearer.engine.is_none();

@@ -100,6 +100,15 @@ impl Simulator {
         known.is_some() && known == self.node(b).peers.get(a) && known.is_some_and(|id| self.is_open(*id))
     }
 
+    /// Whether gossip of the one reaches the other: they are connected, and both have let it flow.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    #[must_use]
+    pub fn hears(&self, listener: &str, speaker: &str) -> bool {
+        self.are_connected(listener, speaker) && self.flows(speaker, listener)
+    }
+
     /// Breaks the connection of two nodes, if they have one; each can dial again.
     pub fn disconnect(&mut self, a: &str, b: &str) {
         if let Some(id) = self.connection_of(a, b) {
