@@ -3,7 +3,8 @@
 //!
 //! Everything that waits is taken as one batch: decided input by input, kept by one commit, then
 //! told and answered. Kept before told, told before answered; only gossip's verdicts go out
-//! before the disk, since others wait for them. The driver waits for nobody but the disk.
+//! before the disk, since others wait for them, and what others have sent is listed before it. The driver
+//! waits for nobody but the disk.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,7 +17,10 @@ use hearth_protocol::{
     time::Millis,
     wire::Request,
 };
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot, watch},
+    time::timeout,
+};
 
 use crate::{
     clock,
@@ -39,6 +43,8 @@ pub(crate) struct Driver {
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) wake: watch::Sender<Option<Millis>>,
     pub(crate) network: watch::Receiver<Option<NetworkHandle>>,
+    /// Whose timer ends a wait.
+    pub(crate) runtime: tokio::runtime::Handle,
     pub(crate) state: Running,
 }
 
@@ -66,6 +72,23 @@ struct Later {
     repeated: Vec<(Ticket, Answer)>,
 }
 
+impl Later {
+    /// Whether nobody outside this node learns of what is kept, so that it need not be on the disk yet.
+    fn promises_nothing(&self) -> bool {
+        self.repeated.is_empty()
+            && self.effects.iter().all(|effect| matches!(effect, Effect::Tell(_) | Effect::Wake(_)))
+    }
+}
+
+/// What came of waiting for work.
+enum Wait {
+    Work(Work),
+    /// Nothing came, and what was put is on the disk.
+    Synced,
+    /// Nobody is left to bring any.
+    Over,
+}
+
 impl Driver {
     /// Runs until it is told to stop or nobody is left to tell it anything.
     ///
@@ -81,15 +104,38 @@ impl Driver {
         loop {
             let mut batch: Vec<Work> = self.state.own.drain(..).map(|input| Work::Input(Box::new(input))).collect();
             if batch.is_empty() {
-                match self.inbox.blocking_recv() {
-                    Some(work) => batch.push(work),
-                    None => return,
+                match self.wait() {
+                    Wait::Work(work) => batch.push(work),
+                    Wait::Synced => continue,
+                    Wait::Over => break,
                 }
             }
             fill(&mut batch, &mut self.inbox);
             if !self.run_batch(batch) {
-                return;
+                break;
             }
+        }
+        self.sync();
+    }
+
+    /// Waits for work, and meanwhile has the disk keep in time what was put.
+    fn wait(&mut self) -> Wait {
+        let work = match self.writer.sync_within() {
+            None => self.inbox.blocking_recv(),
+            Some(left) => match self.runtime.block_on(async { timeout(left, self.inbox.recv()).await }) {
+                Ok(work) => work,
+                Err(_) => {
+                    self.sync();
+                    return Wait::Synced;
+                }
+            },
+        };
+        work.map_or(Wait::Over, Wait::Work)
+    }
+
+    fn sync(&mut self) {
+        if let Err(why) = self.writer.sync() {
+            self.give_up(&Failure::Store(why.to_string()));
         }
     }
 
@@ -180,7 +226,11 @@ impl Driver {
 
     /// Answers false when nothing could be kept; then nothing is told either.
     fn commit(&mut self, overlay: Overlay<'_>, later: &mut Later) -> bool {
-        match self.writer.commit(&overlay.into_batch()) {
+        let batch = overlay.into_batch();
+        let is_due = self.writer.sync_within().is_some_and(|left| left.is_zero());
+        let written =
+            if later.promises_nothing() && !is_due { self.writer.put(&batch) } else { self.writer.commit(&batch) };
+        match written {
             Ok(_) => {
                 self.carry_out(later);
                 true

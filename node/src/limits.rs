@@ -140,6 +140,9 @@ hearth_protocol::limits! {
     QUIC_STREAM_BYTES: u32 = 1024 * 1024, "bytes";
     /// Unread bytes of one QUIC connection.
     QUIC_CONNECTION_BYTES: u32 = 2 * 1024 * 1024, "bytes";
+    /// How long what others have sent may wait for the disk, so that one sync serves many. Until then a power cut may
+    /// take it back, and catch-up brings it again; what this node's person writes is never among it.
+    UNSYNCED_TIME: Duration = Duration::from_millis(250), "ms";
     /// Longest address as text, in bytes, that is read at all.
     ADDRESS_TEXT: usize = 1024, "bytes";
     /// Addresses that a node listens on.

@@ -237,6 +237,7 @@ impl Node {
             snapshot: snapshots,
             wake,
             network: networks,
+            runtime: tokio::runtime::Handle::current(),
             state: crate::driver::Running::default(),
         }
         .spawn()?;

@@ -251,7 +251,8 @@ fn begin(shared: &Shared, log: &File) -> Result<(), Failure> {
 fn write_version(shared: &Shared, log: &File) -> Result<(), Failure> {
     let mut changes = sled::Batch::default();
     changes.insert(VERSION_KEY, &u64::from(FORMAT).to_be_bytes());
-    writer::apply(shared, log, changes)
+    writer::apply(shared, changes)?;
+    writer::sync(shared, log)
 }
 
 fn number(shared: &Shared, key: &[u8]) -> Result<Option<u64>, Failure> {

@@ -1,10 +1,16 @@
 //! The one writer: a batch is applied, flushed and synced, and only then acknowledged.
 //!
+//! What need not be acknowledged is put alone, and synced with what comes next, or in time.
 //! It leaves gathering batches to the caller: one commit of a hundred changes costs little more than a commit of one.
 //! Always true: there is one writer for a store; after a failed write it writes nothing more, because what a failed
-//! sync left on the disk cannot be known; each commit raises the number of commits by one.
+//! sync left on the disk cannot be known; each batch raises the number of commits by one; the disk has them in their
+//! order, so that a later one is never there without an earlier one.
 
-use std::{fs::File, sync::Arc};
+use std::{
+    fs::File,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{
     Batch, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, Opened, WriteError,
@@ -16,6 +22,7 @@ use super::{
     space::{self, CHANGE_BYTES, Load},
     watchdog::Watchdog,
 };
+use crate::limits;
 
 /// Writes the store. It blocks, so it belongs on a thread of its own.
 #[derive(Debug)]
@@ -28,6 +35,8 @@ pub struct Writer {
     pub(super) keep_free: u64,
     opened: Opened,
     commits: u64,
+    /// Since when something is put and not synced.
+    unsynced: Option<Instant>,
     failed: Option<WriteError>,
 }
 
@@ -43,7 +52,7 @@ pub struct Committed {
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, log: File, watchdog: Watchdog, keep_free: u64, opened: Opened) -> Self {
         let commits = opened.commits;
-        Self { shared, log, watchdog, keep_free, opened, commits, failed: None }
+        Self { shared, log, watchdog, keep_free, opened, commits, unsynced: None, failed: None }
     }
 
     /// What was found, and put right, when the store was opened.
@@ -52,40 +61,86 @@ impl Writer {
         &self.opened
     }
 
-    /// Makes all changes of `batch`, durably. An empty batch changes nothing.
+    /// Makes all changes of `batch`, durably, and of all that was put before. An empty batch changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::put`] and [`Writer::sync`].
+    pub fn commit(&mut self, batch: &Batch) -> Result<Committed, WriteError> {
+        let committed = self.put(batch)?;
+        if !batch.is_empty() {
+            self.sync()?;
+        }
+        Ok(committed)
+    }
+
+    /// Makes all changes of `batch`: readers see them at once, and a power cut may take them back, as a whole, until
+    /// the next [`Writer::sync`] or [`Writer::commit`]. For what nobody was promised and others have too.
     ///
     /// # Errors
     ///
     /// [`WriteError::Full`] and the limits on keys, values and batches are found before anything is written and pass.
     /// Every other error stays: the batch may or may not be there when the store is opened again, as a whole, and each
     /// later commit answers the same.
-    pub fn commit(&mut self, batch: &Batch) -> Result<Committed, WriteError> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
+    pub fn put(&mut self, batch: &Batch) -> Result<Committed, WriteError> {
+        self.check()?;
         check_limits(batch)?;
         let bytes = batch.bytes();
         if batch.is_empty() {
             return Ok(Committed { number: self.commits, bytes });
         }
         let number = self.commits + 1;
-        let Self { shared, log, watchdog, keep_free, .. } = self;
-        let done = watchdog.watch(|| write(shared, log, *keep_free, batch, number));
-        match done {
+        let Self { shared, watchdog, keep_free, .. } = self;
+        match watchdog.watch(|| write(shared, *keep_free, batch, number)) {
             Ok(Fit::Fits) => {
                 self.commits = number;
+                self.unsynced.get_or_insert_with(Instant::now);
                 Ok(Committed { number, bytes })
             }
             Ok(Fit::Short { free, need }) => {
                 Err(WriteError::Full { path: self.shared.layout.folder.clone(), free, need })
             }
-            Err(failure) => {
-                let error = WriteError::from_failure(&self.shared.layout.folder, failure);
-                self.failed = Some(error.clone());
-                Err(error)
-            }
+            Err(failure) => Err(self.fail(failure)),
         }
     }
+
+    /// Has the disk keep all that was put.
+    ///
+    /// # Errors
+    ///
+    /// The disk's, which stays.
+    pub fn sync(&mut self) -> Result<(), WriteError> {
+        self.check()?;
+        if self.unsynced.take().is_none() {
+            return Ok(());
+        }
+        let Self { shared, log, watchdog, commits, .. } = self;
+        let done = watchdog.watch(|| {
+            sync(shared, log)?;
+            Ok(shared.mark.write(*commits)?)
+        });
+        done.map_err(|failure| self.fail(failure))
+    }
+
+    /// How long what was put may still wait for the disk; none where nothing waits.
+    #[must_use]
+    pub fn sync_within(&self) -> Option<Duration> {
+        self.unsynced.map(|since| left(since.elapsed()))
+    }
+
+    fn check(&self) -> Result<(), WriteError> {
+        self.failed.clone().map_or(Ok(()), Err)
+    }
+
+    fn fail(&mut self, failure: Failure) -> WriteError {
+        let error = WriteError::from_failure(&self.shared.layout.folder, failure);
+        self.failed.insert(error).clone()
+    }
+}
+
+/// How long what has waited for so long may still wait.
+fn left(waited: Duration) -> Duration {
+    limits::UNSYNCED_TIME.saturating_sub(waited)
 }
 
 fn check_limits(batch: &Batch) -> Result<(), WriteError> {
@@ -107,14 +162,14 @@ fn check_limits(batch: &Batch) -> Result<(), WriteError> {
 /// Whether the disk had space for a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// It had, and the batch is on it.
+    /// It had, and the batch is written.
     Fits,
     /// It had not, and nothing was written.
     Short { free: u64, need: u64 },
 }
 
-/// Writes `batch` as commit `number`; returns when the disk has it.
-pub(super) fn write(shared: &Shared, log: &File, keep_free: u64, batch: &Batch, number: u64) -> Result<Fit, Failure> {
+/// Writes `batch` as commit `number`; the disk has it after the next sync.
+pub(super) fn write(shared: &Shared, keep_free: u64, batch: &Batch, number: u64) -> Result<Fit, Failure> {
     let Changes { mut changes, load } = stored_changes(shared, batch)?;
     let free = space::disk(&shared.layout.folder)?.free;
     let need = space::need(keep_free, load);
@@ -122,17 +177,17 @@ pub(super) fn write(shared: &Shared, log: &File, keep_free: u64, batch: &Batch, 
         return Ok(Fit::Short { free, need });
     }
     changes.insert(shape::COMMITS_KEY, &number.to_be_bytes());
-    apply(shared, log, changes)?;
-    shared.mark.write(number)?;
+    apply(shared, changes)?;
     Ok(Fit::Fits)
 }
 
-/// Applies, flushes and syncs.
-pub(super) fn apply(shared: &Shared, log: &File, changes: sled::Batch) -> Result<(), Failure> {
-    {
-        let _alone = shared.apply_alone();
-        caught(|| shared.tree().apply_batch(changes)).map_err(Failure::Panicked)??;
-    }
+pub(super) fn apply(shared: &Shared, changes: sled::Batch) -> Result<(), Failure> {
+    let _alone = shared.apply_alone();
+    Ok(caught(|| shared.tree().apply_batch(changes)).map_err(Failure::Panicked)??)
+}
+
+/// Returns when the disk has all that was applied.
+pub(super) fn sync(shared: &Shared, log: &File) -> Result<(), Failure> {
     caught(|| shared.tree().flush()).map_err(Failure::Panicked)??;
     Ok(log.sync_data()?)
 }
@@ -172,4 +227,16 @@ fn stored_changes(shared: &Shared, batch: &Batch) -> Result<Changes, Failure> {
     }
     let load = if batch.only_deletes() { Load::Deletes(bytes) } else { Load::Puts(bytes) };
     Ok(Changes { changes, load })
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::testing::around;
+
+    use super::*;
+
+    #[test]
+    fn what_is_put_waits_for_the_disk_no_longer_than_its_bound() {
+        around(limits::UNSYNCED_TIME, [false, true, true], |waited| left(waited).is_zero());
+    }
 }

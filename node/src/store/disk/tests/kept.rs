@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tempfile::tempdir;
 
 use super::{contents, opened, puts};
+use crate::limits;
 use crate::store::disk::{
     Batch, Direction, MAX_BATCH_BYTES, MAX_KEY_BYTES, MAX_VALUE_BYTES, WriteError, range,
     shape::{self, PIECE_BYTES, caller_key, stored_key},
@@ -28,6 +29,30 @@ fn what_was_committed_is_there_after_reopening() {
     let expected = [(vec![], b"empty key".to_vec()), (b"a".to_vec(), b"3".to_vec()), (b"c".to_vec(), vec![])];
     assert_eq!(contents(&reader), expected.into());
     assert_eq!(reader.get(b"b").expect("read"), None);
+}
+
+#[test]
+fn what_is_put_is_read_at_once_and_acknowledged_by_the_next_sync_or_commit() {
+    let folder = tempdir().expect("a folder");
+    let (mut writer, reader) = opened(folder.path());
+    let acknowledged = || reader.shared.mark.read().expect("read");
+    for (number, commits) in [(1, false), (3, true)] {
+        let before = acknowledged();
+        assert_eq!(writer.put(&puts([("a", number.to_string())])).expect("put").number, number);
+        assert_eq!(reader.get(b"a").expect("read"), Some(number.to_string().into_bytes()));
+        assert!(writer.sync_within().is_some_and(|left| left <= limits::UNSYNCED_TIME));
+        assert_eq!(acknowledged(), before);
+        if commits {
+            writer.commit(&puts([("b", "2")])).expect("committed");
+            assert_eq!(acknowledged(), Some(number + 1));
+        } else {
+            writer.sync().expect("synced");
+            assert_eq!(acknowledged(), Some(number));
+            writer.commit(&puts([("b", "1")])).expect("committed");
+        }
+        assert_eq!(writer.sync_within(), None);
+        writer.sync().expect("there is nothing to sync");
+    }
 }
 
 #[test]
