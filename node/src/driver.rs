@@ -3,8 +3,8 @@
 //!
 //! Everything that waits is taken as one batch: decided input by input, kept by one commit, then
 //! told and answered. Kept before told, told before answered; only gossip's verdicts go out
-//! before the disk, since others wait for them, and what others have sent is listed before it. The driver
-//! waits for nobody but the disk.
+//! before the disk, since others wait for them, and what they let in is on the list before it. The driver waits
+//! for nobody but the disk.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -73,7 +73,8 @@ struct Later {
 }
 
 impl Later {
-    /// Whether nobody outside this node learns of what is kept, so that it need not be on the disk yet.
+    /// Whether nobody outside this node learns of what is kept, so that it need not be on the disk yet. Whatever else
+    /// is told finds all that was kept before it on the disk.
     fn promises_nothing(&self) -> bool {
         self.repeated.is_empty()
             && self.effects.iter().all(|effect| matches!(effect, Effect::Tell(_) | Effect::Wake(_)))

@@ -61,16 +61,14 @@ impl Writer {
         &self.opened
     }
 
-    /// Makes all changes of `batch`, durably, and of all that was put before. An empty batch changes nothing.
+    /// Makes all changes of `batch` durable, and all that was put before it, even where it is empty.
     ///
     /// # Errors
     ///
     /// As [`Writer::put`] and [`Writer::sync`].
     pub fn commit(&mut self, batch: &Batch) -> Result<Committed, WriteError> {
         let committed = self.put(batch)?;
-        if !batch.is_empty() {
-            self.sync()?;
-        }
+        self.sync()?;
         Ok(committed)
     }
 

@@ -53,6 +53,9 @@ fn what_is_put_is_read_at_once_and_acknowledged_by_the_next_sync_or_commit() {
         assert_eq!(writer.sync_within(), None);
         writer.sync().expect("there is nothing to sync");
     }
+    writer.put(&puts([("a", "5")])).expect("put");
+    writer.commit(&Batch::default()).expect("of nothing, and of what was put");
+    assert_eq!((writer.sync_within(), acknowledged()), (None, Some(5)));
 }
 
 #[test]
