@@ -393,4 +393,20 @@ mod tests {
         });
         around(limits::BATCH_BYTES, [false, false, true], is_full);
     }
+
+    #[test]
+    fn only_what_this_nodes_own_watchers_are_told_need_not_be_on_the_disk() {
+        let promises_nothing = |effects| Later { effects, repeated: Vec::new() }.promises_nothing();
+        let told = || Effect::Tell(Event::Refused("unknown"));
+        assert!(promises_nothing(vec![told(), Effect::Wake(Millis(1))]));
+        let leaves = [
+            Effect::Answer(1, Ok(Answer::Done)),
+            Effect::Disconnect(Vec::new()),
+            Effect::Publish { topic: String::new(), data: Vec::new() },
+            Effect::Dial { peer: Vec::new(), addresses: Vec::new() },
+        ];
+        for effect in leaves {
+            assert!(!promises_nothing(vec![told(), effect]));
+        }
+    }
 }

@@ -465,4 +465,23 @@ mod tests {
         });
         node.end().await;
     }
+
+    #[tokio::test]
+    async fn a_command_is_answered_when_the_disk_has_what_it_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path().join("home"));
+        home.create("alice", None).unwrap();
+        let mode = Mode::Command { name: "test".to_owned(), network: false };
+        let node = Box::pin(Node::open(&home, mode, None)).await.unwrap();
+        let acknowledged = || std::fs::read(folder.path().join("home/store/acknowledged")).unwrap();
+        for _ in 0..3 {
+            let before = acknowledged();
+            let name = hearth_protocol::text::Text::line("garden").unwrap();
+            let domain = hearth_protocol::text::Text::default();
+            let found = hearth_protocol::engine::Command::CreateCommunity { name, domain, parent: None };
+            node.handle.command(found, None).await.unwrap();
+            assert_ne!(acknowledged(), before);
+        }
+        node.end().await;
+    }
 }
