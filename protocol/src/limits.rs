@@ -126,6 +126,10 @@ limits! {
     ENVELOPE_BYTES: usize = 8 * 1024, "bytes";
     /// Longest proof bundle. It is fetched once and serves thousands of items.
     BUNDLE_BYTES: usize = 64 * 1024, "bytes";
+    /// Checked proofs that are remembered.
+    PROOFS: usize = 64, "proofs";
+    /// Envelopes on cut chains that are remembered as being on them (R7).
+    WALKED: usize = 100_000, "envelopes";
     /// Most operations in a proof bundle.
     BUNDLE_OPERATIONS: usize = 32, "of a bundle";
     /// Longest path of grants in a proof bundle.

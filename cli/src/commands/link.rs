@@ -23,6 +23,15 @@ pub(crate) enum Link {
         #[arg(value_name = "C", value_parser = filled)]
         community: String,
     },
+    /// What an item would be asked on its way into another community, by whose rule; nothing is sent
+    Check {
+        /// The item
+        #[arg(value_name = "ITEM", value_parser = filled)]
+        item: String,
+        /// The community that it would go to
+        #[arg(long, value_name = "C", value_parser = filled)]
+        to: String,
+    },
     /// End a link before its time
     End {
         /// The link
@@ -87,6 +96,27 @@ struct Listed {
     replies_only: Option<bool>,
     not_after_ms: u64,
     ended: bool,
+    other_side: Option<String>,
+    hint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Checked {
+    item: String,
+    to_name: String,
+    crosses: bool,
+    quarantined: bool,
+    gates: Vec<Gate>,
+}
+
+#[derive(Deserialize)]
+struct Gate {
+    gate: String,
+    owner: String,
+    owner_name: String,
+    passed: bool,
+    error: Option<String>,
+    hint: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -110,8 +140,13 @@ impl Link {
                             "No links. Make one: hearth link create {name} --out OTHER --broker PERSON"
                         ));
                     }
-                    Ok(listed(&view::read_all(&list)?, width))
+                    let links = view::read_all(&list)?;
+                    Ok(format!("{}{}", listed(&links, width), missing(&links)))
                 })
+            }
+            Self::Check { item, to } => {
+                let answer = session.ask(Request::get(&["items", &item, "crossing"]).query("to", Some(&to))).await?;
+                out.tell(&answer, || Ok(checked(&view::read(&answer)?)))
             }
             Self::End { link } => {
                 let answer = session.ask(Request::post(&["links", &link, "end"], json!({}))?).await?;
@@ -184,6 +219,53 @@ fn listed(links: &[Listed], width: Option<u16>) -> String {
     layout::table(["link", "direction", "brokers", "what", "state"], rows, width)
 }
 
+/// What is still to be said, by whom, before anything crosses.
+fn missing(links: &[Listed]) -> String {
+    let mut lines = String::new();
+    for link in links {
+        let Some(hint) = link.hint.as_deref() else { continue };
+        let other = escape::line(&link.other_name.clone().unwrap_or_else(|| short(&link.other)));
+        let why = match link.other_side.as_deref() {
+            Some("missing") => format!("nothing crosses yet: `{other}` has no link that answers it"),
+            _ => format!("whether `{other}` agrees is not known here"),
+        };
+        lines.push_str(&format!("\nLink {}: {why}; {}", short(&link.link), escape::line(hint)));
+    }
+    lines
+}
+
+/// Every gate on a line, those that refuse with what can be done.
+fn checked(check: &Checked) -> String {
+    let (id, to) = (short(&check.item), escape::line(&check.to_name));
+    let shut = check.gates.iter().filter(|gate| !gate.passed).count();
+    let mut lines = vec![match (check.crosses, check.quarantined) {
+        (true, false) => {
+            format!("{id} may cross into `{to}`: hearth relay {id} --to {} --note TEXT", quoted(&check.to_name))
+        }
+        (true, true) => format!(
+            "{id} may cross into `{to}`, where stewards look at it first: hearth relay {id} --to {} --note TEXT",
+            quoted(&check.to_name)
+        ),
+        (false, _) => format!("{id} may not cross into `{to}`: {shut} of {} gates refuse.", check.gates.len()),
+    }];
+    for gate in &check.gates {
+        let whose = match gate.owner.as_str() {
+            "author" => format!("its author, {}", escape::line(&gate.owner_name)),
+            "broker" => "you, who carry it".to_owned(),
+            _ => escape::line(&gate.owner_name),
+        };
+        let answer = if gate.passed { "yes" } else { "no" };
+        lines.push(format!("  {answer:<3}  {:<17}  {whose}", escape::line(&gate.gate)));
+        if let Some(error) = &gate.error {
+            lines.push(format!("       {}", escape::line(error)));
+        }
+        if let Some(hint) = &gate.hint {
+            lines.push(format!("       Next: {}", escape::line(hint)));
+        }
+    }
+    lines.join("\n")
+}
+
 fn terms(link: &Listed) -> String {
     let listed = |all: &str, some: &[String]| {
         if some.is_empty() { all.to_owned() } else { some.join(" ") }
@@ -240,6 +322,40 @@ mod tests {
         assert!(heard.asked[0].contains(r#""direction":"in""#) && heard.asked[0].contains(r#""other":"garden""#));
         assert!(heard.asked[0].contains(r#""quarantine":true"#));
         assert!(heard.printed.contains("hearth relay ID --to library"), "{}", heard.printed);
+    }
+
+    #[tokio::test]
+    async fn a_check_says_of_each_gate_whose_it_is_and_of_each_no_what_can_be_done() {
+        let gate =
+            |gate, owner, name, passed| json!({"gate": gate, "owner": owner, "owner_name": name, "passed": passed});
+        let mut no = gate("tags", "from", "garden", false);
+        no["error"] = json!("the link names none of the item's tags");
+        no["hint"] = json!("`hearth link list C` shows what the link lets through");
+        let answer = json!({"item": "ab".repeat(32), "to_name": "library", "crosses": false, "quarantined": false,
+            "gates": [gate("reach", "author", "alice", true), no]});
+        let heard = hear(&["link", "check", "ababab", "--to", "library"], [(200, answer.clone())]).await;
+        heard.done.expect("a no is an answer");
+        assert_eq!(heard.asked, ["GET /items/ababab/crossing?to=library"]);
+        let expected = "ababababab may not cross into `library`: 1 of 2 gates refuse.\n  yes  reach              its author, alice\n  \
+            no   tags               garden\n       the link names none of the item's tags\n       \
+            Next: `hearth link list C` shows what the link lets through\n";
+        assert_eq!(heard.printed, expected);
+        let mut yes = answer;
+        (yes["crosses"], yes["quarantined"]) = (json!(true), json!(true));
+        let heard = hear(&["link", "check", "ababab", "--to", "library"], [(200, yes)]).await;
+        assert!(
+            heard.printed.starts_with("ababababab may cross into `library`, where stewards look at it first: hearth")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_link_that_nobody_answers_says_what_is_missing() {
+        let link = json!({"link": "ab".repeat(32), "direction": "out", "other": "cd".repeat(32), "other_name": "library",
+            "not_after_ms": 0, "ended": false, "other_side": "missing", "hint": "a steward types: hearth link create x"});
+        let heard = hear(&["link", "list", "garden"], [(200, json!({"links": [link]}))]).await;
+        let says =
+            "Link ababababab: nothing crosses yet: `library` has no link that answers it; a steward types: hearth";
+        assert!(heard.printed.contains(says), "{}", heard.printed);
     }
 
     #[tokio::test]

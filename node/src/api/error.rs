@@ -260,7 +260,10 @@ impl From<HomeError> for ApiError {
 
 #[cfg(test)]
 mod tests {
-    use hearth_protocol::{authority::Role, link::RelayRefusal};
+    use hearth_protocol::{
+        authority::Role,
+        link::{Owner, Refused, RelayRefusal},
+    };
 
     use super::*;
 
@@ -268,10 +271,14 @@ mod tests {
         ApiError::from(Failure::Refused(refusal)).status.as_u16()
     }
 
+    fn relay(why: RelayRefusal) -> CommandRefusal {
+        CommandRefusal::Relay(Refused { why, owner: Owner::Leaving })
+    }
+
     #[test]
     fn the_status_tells_a_policy_from_a_mistake_and_from_a_state() {
         assert_eq!(status(CommandRefusal::RoleTooLow { need: Role::Core, have: Role::Member }), 403);
-        assert_eq!(status(CommandRefusal::Relay(RelayRefusal::BeyondReach)), 403);
+        assert_eq!(status(relay(RelayRefusal::BeyondReach)), 403);
         assert_eq!(status(CommandRefusal::InviteExpired), 403);
         assert_eq!(status(CommandRefusal::NoItem), 404);
         assert_eq!(status(CommandRefusal::NotFound), 404);
@@ -284,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_name_and_has_a_hint() {
-        let error = ApiError::from(CommandRefusal::Relay(RelayRefusal::TagNotLinked));
+        let error = ApiError::from(relay(RelayRefusal::TagNotLinked));
         assert_eq!(error.reason, "tag_not_linked");
         assert!(error.hint.contains("hearth link list"), "{}", error.hint);
     }

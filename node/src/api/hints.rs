@@ -19,7 +19,7 @@ pub(super) fn command_refused(refusal: &CommandRefusal) -> &'static str {
             "`hearth member log C` shows what was decided; `hearth sync` brings what is missing"
         }
         CommandRefusal::Inert => "to put it before those who can, type it again with --propose",
-        CommandRefusal::Relay(why) => relay_refused(*why),
+        CommandRefusal::Relay(refused) => relay_refused(refused.why),
         CommandRefusal::Field(_) => "type it again within that bound; `hearth limits` lists them all",
         CommandRefusal::Unsound(_) => "make it smaller; `hearth limits` lists the bounds",
         CommandRefusal::NotAuthor => "reply to it instead: hearth reply ID TEXT",
@@ -45,7 +45,7 @@ pub(super) fn command_refused(refusal: &CommandRefusal) -> &'static str {
     }
 }
 
-fn relay_refused(why: RelayRefusal) -> &'static str {
+pub(super) fn relay_refused(why: RelayRefusal) -> &'static str {
     match why {
         RelayRefusal::BeyondReach => "ask its author to write it again with a wider reach: `--reach 1`",
         RelayRefusal::BeyondHops => "carry it from the community in which it was written",

@@ -168,20 +168,49 @@ pub(super) async fn create(State(app): State<App>, id: Id, Told(wanted): Told<To
     Ok(Json(json!({ "link": link.to_string(), "hint": hint })))
 }
 
-/// What the other side still has to say; none when this node sees that it has.
-fn missing_side(sight: &Sight<'_>, community: CommunityId, terms: &LinkTerms) -> Option<String> {
+/// Whether the other side has agreed, as far as this node sees.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OtherSide {
+    Agrees,
+    Missing,
+    /// This node is not in that community.
+    Unknown,
+}
+
+impl OtherSide {
+    fn name(self) -> &'static str {
+        match self {
+            OtherSide::Agrees => "agrees",
+            OtherSide::Missing => "missing",
+            OtherSide::Unknown => "unknown",
+        }
+    }
+}
+
+fn other_side(sight: &Sight<'_>, community: CommunityId, terms: &LinkTerms) -> OtherSide {
+    let now = clock::now();
     let out = matches!(terms.direction, Direction::Out { .. });
     let answers = |link: &LinkState| {
         let opposite = matches!(link.terms.direction, Direction::Out { .. }) != out;
         opposite
             && link.terms.other == community
             && link.ends.is_empty()
+            && now <= link.terms.not_after
             && terms.brokers.iter().any(|broker| link.terms.names(*broker))
     };
-    let standing = sight.snapshot.communities.get(&terms.other);
-    if standing.is_some_and(|standing| standing.state.links.iter().any(answers)) {
+    match sight.snapshot.communities.get(&terms.other) {
+        Some(standing) if standing.state.links.iter().any(answers) => OtherSide::Agrees,
+        Some(_) => OtherSide::Missing,
+        None => OtherSide::Unknown,
+    }
+}
+
+/// What the other side still has to say; none when this node sees that it has.
+fn missing_side(sight: &Sight<'_>, community: CommunityId, terms: &LinkTerms) -> Option<String> {
+    if other_side(sight, community, terms) == OtherSide::Agrees {
         return None;
     }
+    let out = matches!(terms.direction, Direction::Out { .. });
     let other = sight.community_name(terms.other).map_or_else(|| terms.other.to_string(), str::to_owned);
     let brokers: Vec<String> = terms.brokers.iter().map(ToString::to_string).collect();
     let way = if out { "--in" } else { "--out" };
@@ -213,8 +242,11 @@ fn view(sight: &Sight<'_>, community: CommunityId, link: &LinkState) -> Value {
     let kinds: Vec<&str> =
         Kind::KNOWN.iter().filter(|(kind, _)| !all && terms.kinds.contains(*kind)).map(|(_, word)| *word).collect();
     let tags: Vec<&str> = terms.tags.iter().map(|tag| tag.as_str()).collect();
+    let is_over = !link.ends.is_empty() || clock::now() > terms.not_after;
     json!({
         "link": link.id.to_string(),
+        "other_side": other_side(sight, community, terms).name(),
+        "hint": if is_over { None } else { missing_side(sight, community, terms) },
         "direction": direction,
         "other": terms.other.to_string(),
         "other_name": sight.community_name(terms.other),

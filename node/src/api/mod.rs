@@ -243,6 +243,7 @@ fn router(app: App) -> Router {
         )
         .route("/items/{item}", get(items::show))
         .route("/items/{item}/trace", get(items::trace))
+        .route("/items/{item}/crossing", get(relay::check))
         .route("/import", post(import::import).layer(DefaultBodyLimit::max(bounds::IMPORT_FILE_BYTES)))
         .route("/communities", get(communities::list).post(communities::create))
         .route("/communities/{community}", get(communities::show))

@@ -136,7 +136,14 @@ impl Engine {
         };
         let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
         let position = item_position(draft.kind(), now, draft.target, ledger)?;
-        Ok(self.sign((now, position), community, &draft, end).map(|(id, _, effects)| (id, effects)))
+        let hidden = match draft.target.filter(|_| draft.kind() == Kind::TOMBSTONE) {
+            Some(target) => self.hide_retracted(target, self.me.person(), ledger)?,
+            None => Vec::new(),
+        };
+        Ok(self.sign((now, position), community, &draft, end).map(|(id, _, mut effects)| {
+            effects.extend(hidden);
+            (id, effects)
+        }))
     }
 
     /// Signs a draft as the item after `end`, which stands in its set at a position.

@@ -9,7 +9,7 @@ use crate::{
     item::{Charter, Item, SaltedBody},
     key::PublicKey,
     ledger::{AddressList, Ban, PendingJoin},
-    link::{Envelope, Outcome, RelayRefusal},
+    link::{Envelope, Outcome, Refused},
     signed::{Signed, Unsound, Verified},
     time::Millis,
     wire::{AnyId, Request, Response},
@@ -291,7 +291,7 @@ pub enum CommandRefusal {
     Write(#[from] WriteRefusal),
     /// The item may not cross.
     #[error("it may not cross: {0}")]
-    Relay(#[from] RelayRefusal),
+    Relay(#[from] Refused),
     /// A field is out of bounds.
     #[error("{0}")]
     Field(&'static str),
@@ -349,7 +349,7 @@ impl CommandRefusal {
             CommandRefusal::Operation(why) => why.name(),
             CommandRefusal::Inert => "inert",
             CommandRefusal::Write(why) => why.name(),
-            CommandRefusal::Relay(why) => why.name(),
+            CommandRefusal::Relay(refused) => refused.why.name(),
             CommandRefusal::Field(_) => "bad_field",
             CommandRefusal::Unsound(why) => why.name(),
             CommandRefusal::NotAuthor => "not_author",

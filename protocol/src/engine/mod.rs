@@ -21,6 +21,7 @@ mod chains;
 mod check;
 mod chores;
 mod conduct;
+mod crossing;
 mod devices;
 mod due;
 mod effect;
@@ -30,6 +31,7 @@ mod input;
 mod join;
 mod lost;
 mod once;
+mod proofs;
 mod pull;
 mod receive;
 mod relay;
@@ -42,9 +44,11 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod waiting;
+mod walks;
 
 pub use check::{CheckedCarry, CheckedGossip, Fetched, Unchecked, check_gossip, check_response, read_response};
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
+pub use crossing::{Check, check_crossing};
 pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
 pub use input::{Command, Input, PeerName, Ticket};
@@ -58,7 +62,7 @@ use std::{
 use crate::{
     bytes::Blob,
     epoch::{EpochKey, SealingKey},
-    id::{BundleHash, CommunityId, PersonId},
+    id::{BundleHash, CommunityId, EnvelopeId, PersonId},
     key::SecretKey,
     ledger::{AddressList, Ledger, PendingJoin},
     limits,
@@ -129,6 +133,10 @@ pub struct Engine {
     ready: Vec<(CommunityId, Box<CheckedCarry>)>,
     /// Whose kept items are to be judged again, since a gap in a chain is filled.
     unproven: BTreeSet<(CommunityId, PersonId)>,
+    /// Envelopes that were held for want of a later one which is here now (R7).
+    behind: BTreeSet<EnvelopeId>,
+    proofs: proofs::Proofs,
+    walks: walks::Walks,
     chains: chains::Chains,
     /// Items from further ahead than may be (T1).
     parked: due::Parked,
@@ -184,6 +192,9 @@ impl Engine {
             waiting: waiting::Waiting::default(),
             ready: Vec::new(),
             unproven: BTreeSet::new(),
+            behind: BTreeSet::new(),
+            proofs: proofs::Proofs::default(),
+            walks: walks::Walks::default(),
             chains: chains::Chains::default(),
             parked: due::Parked::default(),
             shares: shares::Shares::default(),

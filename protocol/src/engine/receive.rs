@@ -292,13 +292,17 @@ impl Engine {
                 let (set, position) = stands_at(&carry.item.header, ledger)?;
                 self.sets.add(community, set, position, &id.0);
                 let author = carry.item.header.author;
-                let effects = if is_kept {
+                let mut effects = match carry.item.header.target.filter(|_| carry.item.header.kind == Kind::TOMBSTONE) {
+                    Some(target) => self.hide_retracted(target, author, ledger)?,
+                    None => Vec::new(),
+                };
+                effects.extend(if is_kept {
                     // It did not stand before, and was kept all the same.
                     vec![Effect::Keep(Keep::Show(community, id)), Effect::Tell(Event::Item(community, id))]
                 } else {
                     self.shares.kept(community, &carry.item.header);
                     vec![keep_item(community, carry.item, salted, &says, now), Effect::Tell(Event::Item(community, id))]
-                };
+                });
                 self.go_on_with_waiting(community, id, author);
                 Ok((Received::New, effects))
             }
@@ -326,7 +330,7 @@ impl Engine {
 
     /// Whether something is to be looked at again.
     pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || !self.unproven.is_empty()
+        !self.ready.is_empty() || !self.unproven.is_empty() || !self.behind.is_empty()
     }
 
     /// Looks again at what has become ready; then, in an input of their own, at those whose chain it
@@ -338,6 +342,7 @@ impl Engine {
             for (community, person) in std::mem::take(&mut self.unproven) {
                 effects.extend(self.judge_items_of(community, person, ledger)?);
             }
+            effects.extend(self.judge_behind(ledger)?);
             return Ok(effects);
         }
         let mut seen = BTreeSet::new();

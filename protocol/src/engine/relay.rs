@@ -6,8 +6,13 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
-    Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING, author::item,
-    bans::struck, due::is_ahead, input::judged_kind, receive::Received,
+    Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING,
+    author::item,
+    bans::struck,
+    crossing::{Check, ask_kept, check_crossing, crossing, quota_rank},
+    due::is_ahead,
+    proofs::Proof,
+    receive::Received,
 };
 use crate::{
     authority::{Body as Does, Role},
@@ -18,8 +23,8 @@ use crate::{
     ledger::{KeptEnvelope, Ledger},
     limits,
     link::{
-        Carry, Crossing, Direction, Envelope, Inbound, Outcome, ProofBundle, Proven, RelayRefusal, bundle_hash,
-        judge_in, judge_out,
+        Carry, Direction, Envelope, Gates, Inbound, Outcome, Owner, ProofBundle, Proven, Refused, RelayRefusal,
+        bundle_hash, judge_in, judge_out,
     },
     person::PersonRecord,
     signed::{Signed, Verified},
@@ -30,8 +35,6 @@ use crate::{
 
 /// The broker's words: note, summary, tags.
 type Words<'a> = (Text<{ limits::NOTE_BYTES }>, Option<Text<{ limits::SUMMARY_BYTES }>>, &'a [String]);
-/// A checked proof, or why it is none.
-type Proof = Result<Arc<Proven>, RelayRefusal>;
 
 impl Engine {
     pub(super) fn relay<L: Ledger>(
@@ -51,18 +54,17 @@ impl Engine {
         if leaving.is_own_space() || entering.is_own_space() {
             return Ok(Err(CommandRefusal::OwnSpace));
         }
-        if let Err(refusal) = self.before_relay(&carried, &leaving, to, ledger)? {
-            return Ok(Err(refusal.into()));
-        }
-        let (out_link, in_link) = match self.pick_links(now, &leaving, &entering) {
-            Ok(links) => links,
-            Err(refusal) => return Ok(Err(refusal.into())),
+        let me = (self.me.person(), self.me.device.public());
+        let Check { gates, links, place, .. } = check_crossing(now, me, &carried, (&leaving, &entering), ledger)?;
+        let (out_link, in_link) = match (gates.refused(), links) {
+            (None, Some(links)) => links,
+            (Some(_), Some(links)) if cfg!(feature = "test-bypass") => links,
+            (Some(refused), _) => return Ok(Err(refused.into())),
+            (None, None) => return Ok(Err(CommandRefusal::NotFound)),
         };
-        let device = self.me.device.public();
-        let end = ledger.relay_end(from, to, device)?;
         let bundle = match build_bundle(&leaving, out_link, carried.header.author) {
             Ok(bundle) => bundle,
-            Err(refusal) => return Ok(Err(refusal.into())),
+            Err(why) => return Ok(Err(Refused { why, owner: Owner::Leaving }.into())),
         };
         let (note, summary, tags) = words;
         let Some(tags) = words_tags(tags) else {
@@ -80,71 +82,18 @@ impl Engine {
             in_link,
             hop: 1,
             prev: None,
-            seq: end.map_or(0, |(seq, _)| seq.saturating_add(1)),
-            prev_by_device: end.map(|(_, id)| id),
+            seq: place.0,
+            prev_by_device: place.1,
             ts: now,
             proof: bundle.hash(),
-            broker: self.me.person(),
-            device,
+            broker: me.0,
+            device: me.1,
             heads,
             note,
             summary,
             tags,
         };
         self.send_over(now, carried, body, envelope, &bundle, ledger)
-    }
-
-    /// What an honest broker asks beyond what its receivers can (8.5, R5).
-    fn before_relay<L: Ledger>(
-        &self,
-        carried: &Item,
-        leaving: &Standing,
-        to: CommunityId,
-        ledger: &L,
-    ) -> Result<Result<(), RelayRefusal>, L::Error> {
-        if ledger.is_retracted(carried.id, carried.header.author)? {
-            return Ok(Err(RelayRefusal::Retracted));
-        }
-        if leaving.state.role(carried.header.author) == Role::None {
-            return Ok(Err(RelayRefusal::AuthorLeft));
-        }
-        // Receivers cannot know it yet.
-        if leaving.state.role(self.me.person()) == Role::None {
-            return Ok(Err(RelayRefusal::AfterCut));
-        }
-        // Another broker's envelope is one more path; a second one of our own says nothing new.
-        for id in ledger.envelopes_of(to, carried.id)? {
-            let kept = ledger.envelope(id)?.and_then(|kept| kept.signed.read::<Envelope>().ok());
-            if kept.is_some_and(|envelope| envelope.broker == self.me.person()) {
-                return Ok(Err(RelayRefusal::OnItsPath));
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// The links on both sides that name this broker and are not over.
-    fn pick_links(&self, now: Millis, leaving: &Standing, entering: &Standing) -> Result<(OpId, OpId), RelayRefusal> {
-        let me = self.me.person();
-        let pick = |standing: &Standing, other: CommunityId, out: bool, missing: RelayRefusal| {
-            let towards: Vec<_> = standing
-                .state
-                .links
-                .iter()
-                .filter(|l| l.terms.other == other && matches!(l.terms.direction, Direction::Out { .. }) == out)
-                .collect();
-            if towards.is_empty() {
-                return Err(missing);
-            }
-            let named: Vec<_> = towards.into_iter().filter(|l| l.terms.names(me)).collect();
-            if named.is_empty() {
-                return Err(RelayRefusal::BrokerNotNamed);
-            }
-            // The newest of those in force: renewed terms replace older ones.
-            let live = named.into_iter().rfind(|l| l.ends.is_empty() && now <= l.terms.not_after);
-            live.map(|l| l.id).ok_or(RelayRefusal::LinkOver)
-        };
-        let out = pick(leaving, entering.id(), true, RelayRefusal::NoOutLink)?;
-        Ok((out, pick(entering, leaving.id(), false, RelayRefusal::NoInLink)?))
     }
 
     /// Judges, signs, keeps and publishes an envelope of our own.
@@ -160,14 +109,15 @@ impl Engine {
         let to = envelope.to;
         let proven = match bundle.check() {
             Ok(proven) => proven,
-            Err(refusal) => return Ok(Err(refusal.into())),
+            Err(why) => return Ok(Err(Refused { why, owner: Owner::Broker }.into())),
         };
         let verified = Verified::seal(envelope, &[&self.me.device]);
         let id = EnvelopeId::from(verified.id());
         let outcome = match self.judge_crossing(&carried, &verified.value, id, &proven, ledger)? {
-            Ok(Outcome::Held(refusal)) | Err(refusal) if !cfg!(feature = "test-bypass") => {
-                return Ok(Err(refusal.into()));
+            Ok(Outcome::Held(why)) if !cfg!(feature = "test-bypass") => {
+                return Ok(Err(Refused { why, owner: Owner::Entering }.into()));
             }
+            Err(refused) if !cfg!(feature = "test-bypass") => return Ok(Err(refused.into())),
             Ok(outcome) => outcome,
             Err(_) => Outcome::Shown,
         };
@@ -188,73 +138,35 @@ impl Engine {
 
     /// R1 to R8. An error is final; a held envelope is judged again when the log changes.
     fn judge_crossing<L: Ledger>(
-        &self,
+        &mut self,
         carried: &Item,
         envelope: &Envelope,
         id: EnvelopeId,
         proven: &Proven,
         ledger: &L,
-    ) -> Result<Result<Outcome, RelayRefusal>, L::Error> {
-        let target = match carried.header.target {
-            Some(target) => item(ledger, target)?.map(|t| t.header.kind),
-            None => None,
-        };
-        let crossing = Crossing {
-            item: carried,
-            kind: judged_kind(carried.header.kind, target),
-            from: envelope.from,
-            to: envelope.to,
-            out_link: envelope.out_link,
-            in_link: envelope.in_link,
-            hop: envelope.hop,
-            ts: envelope.ts,
-            broker: envelope.broker,
-            device: envelope.device,
-        };
-        if let Err(refusal) = judge_out(proven, &crossing) {
-            return Ok(Err(refusal));
+    ) -> Result<Result<Outcome, Refused>, L::Error> {
+        let mut gates = Gates::default();
+        let crossing = crossing(carried, envelope, ledger)?;
+        judge_out(proven, &crossing, &mut gates);
+        if let Some(refused) = gates.refused() {
+            return Ok(Err(refused));
         }
-        let Some(standing) = self.standing(envelope.to) else { return Ok(Err(RelayRefusal::OtherDestination)) };
-        Ok(Ok(match judge_in(&standing.log, &standing.state, &envelope.heads, &crossing) {
-            Err(refusal) => Outcome::Held(refusal),
-            Ok(entry) => self.judge_kept(carried, envelope, id, &entry, ledger)?,
+        let Some(standing) = self.standing(envelope.to).cloned() else {
+            return Ok(Err(Refused { why: RelayRefusal::OtherDestination, owner: Owner::Broker }));
+        };
+        let out_replies_only = proven.link(envelope.out_link).is_ok_and(|terms| terms.replies_only);
+        let entry = judge_in(&standing.log, &standing.state, &envelope.heads, &crossing, &mut gates);
+        if let Some(entry) = &entry
+            && gates.refused().is_none()
+        {
+            let place = (envelope.seq, id);
+            ask_kept(&crossing, place, (entry, out_replies_only), ledger, &mut self.walks, &mut gates)?;
+        }
+        Ok(Ok(match (gates.refused(), entry) {
+            (Some(refused), _) => Outcome::Held(refused.why),
+            (None, Some(Inbound { quarantine: true, .. })) => Outcome::Quarantined,
+            (None, _) => Outcome::Shown,
         }))
-    }
-
-    /// R5 to R8: what depends on what is kept here.
-    fn judge_kept<L: Ledger>(
-        &self,
-        carried: &Item,
-        envelope: &Envelope,
-        id: EnvelopeId,
-        entry: &Inbound,
-        ledger: &L,
-    ) -> Result<Outcome, L::Error> {
-        if carried.header.community == envelope.to {
-            return Ok(Outcome::Held(RelayRefusal::OnItsPath));
-        }
-        if ledger.is_retracted(carried.id, carried.header.author)? {
-            return Ok(Outcome::Held(RelayRefusal::Retracted));
-        }
-        for (seq, end) in &entry.cuts {
-            if !on_relay_chain(envelope, id, *seq, *end, ledger)? {
-                return Ok(Outcome::Held(RelayRefusal::AfterCut));
-            }
-        }
-        if entry.replies_only {
-            let mut answers = false;
-            for parent in &carried.header.re {
-                answers |= item(ledger, *parent)?.is_some_and(|parent| parent.header.community == envelope.to);
-            }
-            if !answers {
-                return Ok(Outcome::Held(RelayRefusal::NotAReply));
-            }
-        }
-        let rank = quota_rank(envelope, id, ledger)?;
-        if rank >= usize::from(entry.per_day) {
-            return Ok(Outcome::Held(RelayRefusal::OverQuota));
-        }
-        Ok(if entry.quarantine { Outcome::Quarantined } else { Outcome::Shown })
     }
 
     /// An item with its envelope, from a peer.
@@ -270,7 +182,7 @@ impl Engine {
             let name = "other_community";
             return Ok((Received::Refused(name), vec![Effect::Tell(Event::Refused(name))]));
         }
-        match proven(envelope.value.proof, ledger)? {
+        match self.proofs.get(envelope.value.proof, ledger)? {
             Some(proof) => self.receive_proven(now, community, carry, &proof, ledger),
             None if ledger.holds(community, SetName::Envelopes, EnvelopeId::from(envelope.id()).0)? => {
                 Ok((Received::Known, Vec::new()))
@@ -309,14 +221,18 @@ impl Engine {
         }
         let judged = match proof {
             Ok(proven) => self.judge_crossing(&carry.item, &envelope.value, id, proven, ledger)?,
-            Err(refusal) => Err(*refusal),
+            Err(why) => Err(Refused { why: *why, owner: Owner::Broker }),
         };
         match judged {
             // What kind a change is judged by depends on whether its target is here.
-            Err(refusal) => {
-                Ok((Received::Forbidden(refusal.name()), vec![Effect::Tell(Event::Refused(refusal.name()))]))
+            Err(Refused { why, .. }) => {
+                Ok((Received::Forbidden(why.name()), vec![Effect::Tell(Event::Refused(why.name()))]))
             }
             Ok(outcome) => {
+                if outcome != Outcome::Held(RelayRefusal::AfterCut) {
+                    // One that came before this one on its chain may have been held for want of it.
+                    self.behind.extend(envelope.value.prev_by_device);
+                }
                 let mut effects = self.keep_envelope(now, carry.item, body, envelope, outcome, ledger)?;
                 if let Outcome::Held(refusal) = outcome {
                     effects.push(Effect::Tell(Event::Refused(refusal.name())));
@@ -372,7 +288,8 @@ impl Engine {
         let Some(standing) = self.standing(envelope.to) else { return Ok(None) };
         let Some(link) = standing.state.links.iter().find(|l| l.id == envelope.in_link) else { return Ok(None) };
         let per_day = usize::from(link.terms.per_day);
-        if quota_rank(envelope, id, ledger)? >= per_day {
+        let turn = (envelope.broker, envelope.device, envelope.seq, id);
+        if quota_rank((envelope.in_link, envelope.ts.day()), turn, ledger)? >= per_day {
             return Ok(None);
         }
         let today = ledger.relayed_on(envelope.in_link, envelope.ts.day())?;
@@ -392,6 +309,7 @@ impl Engine {
             return Ok(struck(RelayRefusal::BadProof.name()).into());
         };
         let proof = bundle.check().map(Arc::new);
+        self.proofs.note(hash, proof.clone());
         let mut effects = vec![Effect::Keep(Keep::Bundle(hash, bytes))];
         let mut seen = BTreeSet::new();
         for (community, carry) in waiting {
@@ -419,21 +337,67 @@ impl Engine {
         loop {
             let ids = ledger.ids(community, SetName::Envelopes, after, limits::IDS_PER_PAGE)?;
             for id in ids.iter().map(|id| EnvelopeId(*id)) {
-                let Some(KeptEnvelope { signed, outcome }) = ledger.envelope(id)? else { continue };
-                let Ok(envelope) = signed.read::<Envelope>() else { continue };
-                let Some(carried) = item(ledger, envelope.item)? else { continue };
-                let Some(Ok(proven)) = proven(envelope.proof, ledger)? else { continue };
-                let now = self.judge_crossing(&carried, &envelope, id, &proven, ledger)?.unwrap_or_else(Outcome::Held);
-                if now != outcome {
-                    effects.push(Effect::Keep(Keep::Outcome(id, now)));
-                    effects.push(Effect::Tell(Event::Item(community, envelope.item)));
-                }
+                effects.extend(self.judge_envelope_again(id, ledger)?.map(|(_, changes)| changes).unwrap_or_default());
             }
             after = ids.last().copied();
             if ids.len() < limits::IDS_PER_PAGE {
                 return Ok(effects);
             }
         }
+    }
+
+    /// Judges those again that an envelope which came after them shows to be on a chain (R7), back to the first that
+    /// stays as it was.
+    pub(super) fn judge_behind<L: Ledger>(&mut self, ledger: &L) -> Decided<L> {
+        let mut effects = Vec::new();
+        for later in std::mem::take(&mut self.behind) {
+            let mut at = Some(later);
+            while let Some(id) = at {
+                let is_held = |kept: KeptEnvelope| kept.outcome == Outcome::Held(RelayRefusal::AfterCut);
+                if !ledger.envelope(id)?.is_some_and(is_held) {
+                    break;
+                }
+                let Some((envelope, changes)) = self.judge_envelope_again(id, ledger)? else { break };
+                at = envelope.prev_by_device.filter(|_| !changes.is_empty());
+                effects.extend(changes);
+            }
+        }
+        Ok(effects)
+    }
+
+    /// What changes for one envelope that is kept; none where something of it is not here.
+    fn judge_envelope_again<L: Ledger>(
+        &mut self,
+        id: EnvelopeId,
+        ledger: &L,
+    ) -> Result<Option<(Envelope, Vec<Effect>)>, L::Error> {
+        let Some(KeptEnvelope { signed, outcome }) = ledger.envelope(id)? else { return Ok(None) };
+        let Ok(envelope) = signed.read::<Envelope>() else { return Ok(None) };
+        let Some(carried) = item(ledger, envelope.item)? else { return Ok(None) };
+        let Some(Ok(proven)) = self.proofs.get(envelope.proof, ledger)? else { return Ok(None) };
+        let judged = self.judge_crossing(&carried, &envelope, id, &proven, ledger)?;
+        let now = judged.unwrap_or_else(|refused| Outcome::Held(refused.why));
+        let event = Effect::Tell(Event::Item(envelope.to, envelope.item));
+        let changes = if now == outcome { Vec::new() } else { vec![Effect::Keep(Keep::Outcome(id, now)), event] };
+        Ok(Some((envelope, changes)))
+    }
+
+    /// What came over borders and is retracted by this person now is shown no longer (R5, P25).
+    pub(super) fn hide_retracted<L: Ledger>(&self, target: ItemId, by: PersonId, ledger: &L) -> Decided<L> {
+        let mut effects = Vec::new();
+        if item(ledger, target)?.is_none_or(|target| target.header.author != by) {
+            return Ok(effects);
+        }
+        for community in self.communities.keys().copied() {
+            for id in ledger.envelopes_of(community, target)? {
+                let is_held = ledger.envelope(id)?.is_none_or(|kept| matches!(kept.outcome, Outcome::Held(_)));
+                if !is_held {
+                    effects.push(Effect::Keep(Keep::Outcome(id, Outcome::Held(RelayRefusal::Retracted))));
+                    effects.push(Effect::Tell(Event::Item(community, target)));
+                }
+            }
+        }
+        Ok(effects)
     }
 
     /// A relayed item, for sending on.
@@ -455,54 +419,6 @@ impl Engine {
 fn words_tags(tags: &[String]) -> Option<List<Tag, 0, { limits::TAGS }>> {
     let tags: Option<Vec<Tag>> = tags.iter().map(|tag| Tag::line(tag).ok()).collect();
     List::new(tags?).ok()
-}
-
-/// The checked proof of this name; none while its bytes are not here.
-fn proven<L: Ledger>(hash: BundleHash, ledger: &L) -> Result<Option<Proof>, L::Error> {
-    Ok(ledger.bundle(hash)?.map(|bytes| {
-        let bundle = ProofBundle::from_bytes(&bytes).map_err(|_| RelayRefusal::BadProof)?;
-        bundle.check().map(Arc::new)
-    }))
-}
-
-/// How many of the day's envelopes come before this one (R6).
-fn quota_rank<L: Ledger>(envelope: &Envelope, id: EnvelopeId, ledger: &L) -> Result<usize, L::Error> {
-    let place = |e: &Envelope, id: EnvelopeId| (e.broker, e.device, e.seq, id);
-    let mut before = 0usize;
-    for other in ledger.relayed_on(envelope.in_link, envelope.ts.day())? {
-        let Some(kept) = ledger.envelope(other)? else { continue };
-        let earlier =
-            kept.signed.read::<Envelope>().is_ok_and(|other_says| place(&other_says, other) < place(envelope, id));
-        before = before.saturating_add(usize::from(earlier));
-    }
-    Ok(before)
-}
-
-/// Whether an envelope is on the chain that ends at `end`: walks back from the end (R7).
-fn on_relay_chain<L: Ledger>(
-    envelope: &Envelope,
-    id: EnvelopeId,
-    last: u32,
-    end: EnvelopeId,
-    ledger: &L,
-) -> Result<bool, L::Error> {
-    if envelope.seq > last {
-        return Ok(false);
-    }
-    let mut at = end;
-    loop {
-        if at == id {
-            return Ok(true);
-        }
-        let later = ledger.envelope(at)?.and_then(|kept| kept.signed.read::<Envelope>().ok());
-        match later {
-            Some(later) if later.seq > envelope.seq => match later.prev_by_device {
-                Some(prev) => at = prev,
-                None => return Ok(false),
-            },
-            _ => return Ok(false),
-        }
-    }
 }
 
 /// 8.3: the link, the grants above its author, and those that give the item's author a role.

@@ -2,9 +2,9 @@
 //! the item enters. What needs the items kept so far (R5, R6, the chains of R7) is asked by the
 //! engine.
 
-use super::{Direction, LinkTerms, Proven, RelayRefusal};
+use super::{Direction, Gates, LinkTerms, Owner, Proven, RelayRefusal};
 use crate::{
-    authority::{Log, State},
+    authority::{Log, Role, State},
     id::{CommunityId, EnvelopeId, OpId, PersonId},
     item::{Item, Kind},
     key::PublicKey,
@@ -49,77 +49,68 @@ pub struct Inbound {
     pub cuts: Vec<(u32, EnvelopeId)>,
 }
 
-/// R1 to R3: whether the community that the item leaves lets it go, as the bundle proves.
-///
-/// # Errors
-/// The first gate that refuses.
-pub fn judge_out(proven: &Proven, crossing: &Crossing<'_>) -> Result<(), RelayRefusal> {
+/// R1 to R3: whether the author and the community that the item leaves let it go, as the bundle proves.
+pub fn judge_out(proven: &Proven, crossing: &Crossing<'_>, gates: &mut Gates) {
     let header = &crossing.item.header;
-    if header.community != crossing.from {
-        return Err(RelayRefusal::OtherOrigin);
+    gates.ask(Owner::Broker, RelayRefusal::OtherOrigin, header.community == crossing.from);
+    gates.ask(Owner::Broker, RelayRefusal::BadProof, proven.from == crossing.from);
+    gates.ask(Owner::Broker, RelayRefusal::ItemUnproven, proven.certifies_items(header.author, header.device));
+    gates.ask(Owner::Author, RelayRefusal::BeyondReach, crossing.hop <= header.reach);
+    match proven.link(crossing.out_link) {
+        Ok(terms) => ask_out(terms, crossing, proven.role(header.author), gates),
+        Err(why) => drop(gates.ask(Owner::Broker, why, false)),
     }
-    if proven.from != crossing.from {
-        return Err(RelayRefusal::BadProof);
-    }
-    if !proven.certifies_items(header.author, header.device) {
-        return Err(RelayRefusal::ItemUnproven);
-    }
-    if crossing.hop > header.reach {
-        return Err(RelayRefusal::BeyondReach);
-    }
-    let terms = proven.link(crossing.out_link)?;
-    let Direction::Out { min_author_role } = terms.direction else { return Err(RelayRefusal::BadProof) };
-    judge_terms(terms, crossing, crossing.to)?;
-    if proven.role(header.author) < min_author_role {
-        return Err(RelayRefusal::AuthorNotConfirmed);
-    }
-    Ok(())
 }
 
-/// R4: whether the community that the item enters lets it in, as its log says at `heads`.
-///
-/// # Errors
-/// The first gate that refuses.
-pub fn judge_in(log: &Log, state: &State, heads: &[OpId], crossing: &Crossing<'_>) -> Result<Inbound, RelayRefusal> {
-    let link = state.link_at(log, crossing.in_link, heads).ok_or(RelayRefusal::NoInLink)?;
-    let Direction::In { quarantine } = link.terms.direction else { return Err(RelayRefusal::NoInLink) };
-    judge_terms(&link.terms, crossing, crossing.from)?;
-    let lowered =
-        state.may_carry(log, (crossing.broker, crossing.device), heads).map_err(|_| RelayRefusal::BrokerNoMember)?;
+/// What the link out asks of an author of this role.
+pub fn ask_out(terms: &LinkTerms, crossing: &Crossing<'_>, author: Role, gates: &mut Gates) {
+    let Direction::Out { min_author_role } = terms.direction else {
+        gates.ask(Owner::Broker, RelayRefusal::BadProof, false);
+        return;
+    };
+    ask_terms(terms, crossing, crossing.to, Owner::Leaving, gates);
+    gates.ask(Owner::Leaving, RelayRefusal::AuthorNotConfirmed, author >= min_author_role);
+}
+
+/// R4: whether the community that the item enters lets it in, as its log says at `heads`; none where it has no such
+/// link.
+pub fn judge_in(
+    log: &Log,
+    state: &State,
+    heads: &[OpId],
+    crossing: &Crossing<'_>,
+    gates: &mut Gates,
+) -> Option<Inbound> {
+    let link = state.link_at(log, crossing.in_link, heads);
+    let found = link.and_then(|link| match link.terms.direction {
+        Direction::In { quarantine } => Some((link, quarantine)),
+        Direction::Out { .. } => None,
+    });
+    gates.ask(Owner::Entering, RelayRefusal::NoInLink, found.is_some());
+    let (link, quarantine) = found?;
+    ask_terms(&link.terms, crossing, crossing.from, Owner::Entering, gates);
+    let lowered = state.may_carry(log, (crossing.broker, crossing.device), heads);
+    gates.ask(Owner::Entering, RelayRefusal::BrokerNoMember, lowered.is_ok());
     let mut cuts = Vec::new();
-    for links in lowered {
-        let cut = links
-            .iter()
-            .find(|cut| cut.0 == crossing.in_link && cut.1 == crossing.device)
-            .ok_or(RelayRefusal::AfterCut)?;
-        cuts.push((cut.2, cut.3));
+    for links in lowered.unwrap_or_default() {
+        let cut = links.iter().find(|cut| cut.0 == crossing.in_link && cut.1 == crossing.device);
+        gates.ask(Owner::Entering, RelayRefusal::AfterCut, cut.is_some());
+        cuts.extend(cut.map(|cut| (cut.2, cut.3)));
     }
     for end in &link.ends {
-        let cut = end.cuts.iter().find(|cut| cut.0 == crossing.device).ok_or(RelayRefusal::LinkOver)?;
-        cuts.push((cut.1, cut.2));
+        let cut = end.cuts.iter().find(|cut| cut.0 == crossing.device);
+        gates.ask(Owner::Entering, RelayRefusal::LinkOver, cut.is_some());
+        cuts.extend(cut.map(|cut| (cut.1, cut.2)));
     }
-    Ok(Inbound { per_day: link.terms.per_day, replies_only: link.terms.replies_only, quarantine, cuts })
+    Some(Inbound { per_day: link.terms.per_day, replies_only: link.terms.replies_only, quarantine, cuts })
 }
 
 /// What the terms of either side say of a crossing.
-fn judge_terms(terms: &LinkTerms, crossing: &Crossing<'_>, other: CommunityId) -> Result<(), RelayRefusal> {
-    if terms.other != other {
-        return Err(RelayRefusal::OtherDestination);
-    }
-    if !terms.names(crossing.broker) {
-        return Err(RelayRefusal::BrokerNotNamed);
-    }
-    if crossing.hop > terms.max_hops {
-        return Err(RelayRefusal::BeyondHops);
-    }
-    if !terms.kinds.contains(crossing.kind) {
-        return Err(RelayRefusal::KindNotLinked);
-    }
-    if !terms.allows_tags(&crossing.item.header.tags) {
-        return Err(RelayRefusal::TagNotLinked);
-    }
-    if crossing.ts > terms.not_after {
-        return Err(RelayRefusal::LinkOver);
-    }
-    Ok(())
+fn ask_terms(terms: &LinkTerms, crossing: &Crossing<'_>, other: CommunityId, owner: Owner, gates: &mut Gates) {
+    gates.ask(owner, RelayRefusal::OtherDestination, terms.other == other);
+    gates.ask(owner, RelayRefusal::BrokerNotNamed, terms.names(crossing.broker));
+    gates.ask(owner, RelayRefusal::BeyondHops, crossing.hop <= terms.max_hops);
+    gates.ask(owner, RelayRefusal::KindNotLinked, terms.kinds.contains(crossing.kind));
+    gates.ask(owner, RelayRefusal::TagNotLinked, terms.allows_tags(&crossing.item.header.tags));
+    gates.ask(owner, RelayRefusal::LinkOver, crossing.ts <= terms.not_after);
 }

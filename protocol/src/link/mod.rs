@@ -6,13 +6,15 @@
 //! an honest broker asks first.
 
 mod envelope;
+mod gates;
 mod judge;
 mod proof;
 mod refusal;
 mod terms;
 
 pub use envelope::{Carry, Envelope};
-pub use judge::{Crossing, Inbound, judge_in, judge_out};
+pub use gates::{Gate, Gates, Owner, Refused};
+pub use judge::{Crossing, Inbound, ask_out, judge_in, judge_out};
 pub use proof::{ProofBundle, Proven, bundle_hash};
 pub use refusal::{Outcome, RelayRefusal};
 pub use terms::{Direction, KindSet, LinkTerms, tag_matches};

@@ -154,7 +154,7 @@ async fn a_text_at_the_limit_is_kept_however_its_json_is_written() {
 }
 
 /// Every path with a way to ask it.
-const ROUTES: [(&str, &str); 41] = [
+const ROUTES: [(&str, &str); 42] = [
     ("GET", "/identity?nonce=0000000000000000000000000000000000000000000000000000000000000000"),
     ("GET", "/status"),
     ("GET", "/items"),
@@ -182,6 +182,7 @@ const ROUTES: [(&str, &str); 41] = [
     ("POST", "/look"),
     ("POST", "/join"),
     ("POST", "/join/cancel"),
+    ("GET", "/items/abcdef/crossing?to=mine"),
     ("POST", "/links"),
     ("POST", "/links/abcdef/end"),
     ("POST", "/relay"),

@@ -214,6 +214,19 @@ async fn what_may_not_cross_is_refused_by_the_name_of_the_rule() {
     let relay = async |item: &str| Host::refused(border.ferry.post("/relay", &carried(item)).await);
     assert_eq!(relay(&stays).await, (403, "beyond_reach".to_owned()));
     assert_eq!(relay(&other).await, (403, "tag_not_linked".to_owned()));
+    let check = border.ferry.get(&format!("/items/{stays}/crossing?to=library")).await;
+    let gates = check["gates"].as_array().unwrap();
+    let no: Vec<&Value> = gates.iter().filter(|gate| gate["passed"] == false).collect();
+    assert_eq!((check["crosses"].as_bool(), no.len(), gates.len() > 15), (Some(false), 1, true), "{check}");
+    assert_eq!(
+        (&no[0]["gate"], &no[0]["owner"], &no[0]["reason"]),
+        (&json!("reach"), &json!("author"), &json!("beyond_reach"))
+    );
+    assert_eq!(no[0]["owner_name"], "alice");
+    let check = border.ferry.get(&format!("/items/{other}/crossing?to=library")).await;
+    let no = check["gates"].as_array().unwrap().iter().find(|gate| gate["passed"] == false).unwrap().clone();
+    assert_eq!((&no["gate"], &no["owner"], &no["owner_name"]), (&json!("tags"), &json!("from"), &json!("garden")));
+    assert_eq!(border.ferry.items("in=library").await.len(), 0, "nothing is sent");
 
     border.alice.tell(&format!("/links/{}/end", text(&listed["link"])), json!({})).await;
     assert_eq!(border.alice.get("/communities/garden/links").await["links"][0]["ended"], true);

@@ -5,13 +5,13 @@ use crate::{
     authority::{Role, policy},
     bytes::List,
     encoding::V1,
-    engine::{Answer, Command, CommandRefusal, Event, ROUND_MS},
+    engine::{Answer, Command, CommandRefusal, Event, ROUND_MS, check_crossing},
     id::{CommunityId, ItemId, OpId},
     invite::InviteKey,
     item::{Body, Draft, Kind, Post},
     ledger::Ledger as _,
     limits,
-    link::{Carry, Direction, Envelope, KindSet, LinkTerms, Outcome, RelayRefusal},
+    link::{Carry, Direction, Envelope, KindSet, LinkTerms, Outcome, Owner, Refused, RelayRefusal},
     signed::Signed,
     text::Text,
     time::DAY_MS,
@@ -253,6 +253,11 @@ struct Border {
 
 /// alice's garden and dave's library; ferry is a member of both and may carry `rust`.
 fn border(world: &mut World) -> Border {
+    border_of(world, KindSet::ALL, KindSet::ALL)
+}
+
+/// A border over which these kinds may leave, and these may enter.
+fn border_of(world: &mut World, leave: KindSet, enter: KindSet) -> Border {
     let garden = found(world, "alice", "garden");
     let library = found(world, "dave", "library");
     let key = invite(world, "alice", garden, 1);
@@ -264,7 +269,7 @@ fn border(world: &mut World) -> Border {
         direction,
         other,
         brokers: List::new(vec![ferry]).unwrap(),
-        kinds: KindSet::ALL,
+        kinds: if matches!(direction, Direction::Out { .. }) { leave } else { enter },
         tags: List::new(vec![Text::line("rust").unwrap()]).unwrap(),
         max_hops: 1,
         per_day: 3,
@@ -293,7 +298,8 @@ fn an_item_crosses_with_consent_of_all_three_and_is_checked_by_who_never_met_its
     assert!(world.node("dave").memory.readable(library).contains(&item));
     assert_eq!(world.node("dave").memory.outcome(envelope), Some(Outcome::Shown));
     assert!(!world.node("dave").engine.communities().contains_key(&garden));
-    assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(RelayRefusal::OnItsPath)));
+    let again = Refused { why: RelayRefusal::OnItsPath, owner: Owner::Entering };
+    assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(again)));
 }
 
 #[test]
@@ -301,7 +307,7 @@ fn each_gate_of_a_border_refuses_by_its_name() {
     let mut world = World::of(&["alice", "bob", "dave", "ferry"]);
     let Border { garden, library, out } = border(&mut world);
     let refused = |world: &mut World, item| match relay(world, item, library) {
-        Err(CommandRefusal::Relay(refusal)) => refusal.name(),
+        Err(CommandRefusal::Relay(refused)) => refused.why.name(),
         other => panic!("{other:?}"),
     };
     let stays = post(&mut world, "alice", garden, "private", &["rust"], 0);
@@ -321,6 +327,53 @@ fn each_gate_of_a_border_refuses_by_its_name() {
     world.command("alice", Command::EndLink { community: garden, link: out }).unwrap();
     let later = post(&mut world, "alice", garden, "late", &["rust"], 1);
     assert_eq!(refused(&mut world, later), "link_over");
+}
+
+#[test]
+fn of_three_who_must_consent_each_no_is_named_with_whose_it_is() {
+    // All eight combinations of the author's reach, the link out and the link in.
+    for (author, leaving, entering) in (0..8).map(|n| (n & 1 == 1, n & 2 == 2, n & 4 == 4)) {
+        let mut world = World::of(&["alice", "dave", "ferry"]);
+        let kinds = |yes| if yes { KindSet::ALL } else { KindSet::of(&[Kind::BOOKMARK]) };
+        let Border { garden, library, .. } = border_of(&mut world, kinds(leaving), kinds(entering));
+        let item = post(&mut world, "alice", garden, "a find", &["rust"], u8::from(author));
+        let expected: Vec<Refused> = [
+            (author, RelayRefusal::BeyondReach, Owner::Author),
+            (leaving, RelayRefusal::KindNotLinked, Owner::Leaving),
+            (entering, RelayRefusal::KindNotLinked, Owner::Entering),
+        ]
+        .into_iter()
+        .filter(|(yes, ..)| !yes)
+        .map(|(_, why, owner)| Refused { why, owner })
+        .collect();
+        let ferry = world.node("ferry");
+        let standing = |community| &*ferry.engine.communities()[&community];
+        let carried = ferry.memory.item(item).unwrap().unwrap().check().unwrap();
+        let broker = (world.person("ferry"), world.device("ferry").public());
+        let sides = (standing(garden), standing(library));
+        let check = check_crossing(world.now(), broker, &carried, sides, ferry.memory).unwrap();
+        let refused = check.gates.iter().filter(|gate| !gate.passed);
+        let refused: Vec<Refused> = refused.map(|gate| Refused { why: gate.why, owner: gate.owner }).collect();
+        assert_eq!(refused, expected);
+        let relayed = relay(&mut world, item, library);
+        match expected.first() {
+            Some(refused) => assert_eq!(relayed, Err(CommandRefusal::Relay(*refused))),
+            None => assert!(matches!(relayed, Ok(Answer::Relayed(_, Outcome::Shown))), "{relayed:?}"),
+        }
+        assert_eq!(world.node("dave").memory.readable(library).contains(&item), expected.is_empty());
+    }
+}
+
+#[test]
+fn a_link_out_for_replies_only_lets_nothing_else_leave() {
+    let mut world = World::of(&["alice", "dave", "ferry"]);
+    let Border { garden, library, .. } = border(&mut world);
+    let mut terms = world.node("alice").engine.communities()[&garden].state.links[0].terms.clone();
+    terms.replies_only = true;
+    world.command("alice", Command::Link(garden, terms)).unwrap();
+    let item = post(&mut world, "alice", garden, "a find", &["rust"], 1);
+    let refused = Refused { why: RelayRefusal::NotAReply, owner: Owner::Leaving };
+    assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(refused)));
 }
 
 #[test]
@@ -403,7 +456,8 @@ fn who_was_only_invited_is_not_carried_until_a_steward_has_confirmed_them() {
     let key = invite(&mut world, "bob", garden, 1);
     join(&mut world, "carol", &key).unwrap();
     let text = post(&mut world, "carol", garden, "carol's", &["rust"], 1);
-    assert_eq!(relay(&mut world, text, library), Err(CommandRefusal::Relay(RelayRefusal::AuthorNotConfirmed)));
+    let refused = Refused { why: RelayRefusal::AuthorNotConfirmed, owner: Owner::Leaving };
+    assert_eq!(relay(&mut world, text, library), Err(CommandRefusal::Relay(refused)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use hearth_protocol::{
     authority::{Body, Role, Rule, Subject, evaluate},
     id::Context,
     item::{Item, Kind, SignedItem},
-    link::{Carry, Crossing, Direction, Envelope, LinkTerms, ProofBundle, RelayRefusal, judge_in, judge_out},
+    link::{Carry, Crossing, Direction, Envelope, Gates, LinkTerms, ProofBundle, judge_in, judge_out},
     signed::{Payload as _, Signed, Verified},
     text::Text,
 };
@@ -153,10 +153,17 @@ pub(crate) fn judged(
         broker: envelope.broker,
         device: envelope.device,
     };
-    let name = |refusal: RelayRefusal| refusal.name();
-    let out = proven.and_then(|proven| judge_out(&proven, &crossing)).err().map(name);
-    let into = judge_in(library, &evaluate(library), &envelope.heads, &crossing).err().map(name);
-    (out, into)
+    let name = |gates: &Gates| gates.refused().map(|refused| refused.why.name());
+    let (mut out, mut into) = (Gates::default(), Gates::default());
+    let unproven = match proven {
+        Ok(proven) => {
+            judge_out(&proven, &crossing, &mut out);
+            None
+        }
+        Err(why) => Some(why.name()),
+    };
+    judge_in(library, &evaluate(library), &envelope.heads, &crossing, &mut into);
+    (unproven.or(name(&out)), name(&into))
 }
 
 /// What is different in one crossing.

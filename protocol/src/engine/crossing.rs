@@ -1,0 +1,213 @@
+//! Every gate between an item and another community, asked by an honest broker before it signs, and by whoever wants to
+//! know; and those that depend on what is kept (R5 to R7), which receivers ask too.
+//!
+//! Leaves to others: signing, keeping and telling (`relay`). Always true: a check changes nothing.
+
+use super::{
+    Standing,
+    author::item,
+    input::judged_kind,
+    walks::{Place, Walks},
+};
+use crate::{
+    authority::Role,
+    id::{CommunityId, EnvelopeId, OpId, PersonId},
+    item::Item,
+    key::PublicKey,
+    ledger::Ledger,
+    link::{Crossing, Direction, Envelope, Gates, Inbound, LinkTerms, Owner, RelayRefusal, ask_out, judge_in},
+    time::Millis,
+};
+
+/// A broker and the device that carries.
+type Broker = (PersonId, PublicKey);
+
+/// What a broker may expect of a crossing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Every gate that was asked. Those of a link's terms are asked where there is a link.
+    pub gates: Gates,
+    /// Whether stewards look first (R8).
+    pub quarantine: bool,
+    /// The links out and in that would be named.
+    pub links: Option<(OpId, OpId)>,
+    /// The next number of this device on this border, and the envelope before it.
+    pub(super) place: (u32, Option<EnvelopeId>),
+}
+
+/// Asks every gate of a crossing over one border, as things stand here.
+///
+/// # Errors
+/// The ledger's.
+pub fn check_crossing<L: Ledger>(
+    now: Millis,
+    broker: Broker,
+    carried: &Item,
+    (leaving, entering): (&Standing, &Standing),
+    ledger: &L,
+) -> Result<Check, L::Error> {
+    let (from, to, author) = (leaving.id(), entering.id(), carried.header.author);
+    let end = ledger.relay_end(from, to, broker.1)?;
+    let place = (end.map_or(0, |(seq, _)| seq.saturating_add(1)), end.map(|(_, id)| id));
+    let mut gates = Gates::default();
+    gates.ask(Owner::Author, RelayRefusal::Retracted, !ledger.is_retracted(carried.id, author)?);
+    gates.ask(Owner::Author, RelayRefusal::BeyondReach, carried.header.reach >= 1);
+    gates.ask(Owner::Leaving, RelayRefusal::OtherOrigin, carried.header.community == from);
+    gates.ask(Owner::Leaving, RelayRefusal::AuthorLeft, leaving.state.role(author) > Role::None);
+    // Receivers cannot know it yet (8.5).
+    gates.ask(Owner::Leaving, RelayRefusal::AfterCut, leaving.state.role(broker.0) > Role::None);
+    let out = pick(now, broker.0, leaving, to, Owner::Leaving, &mut gates);
+    let into = pick(now, broker.0, entering, from, Owner::Entering, &mut gates);
+    let (out_link, in_link) = (out.map(|(id, _)| id), into.map(|(id, _)| id));
+    let nowhere = OpId::new([0; 32]);
+    let crossing = Crossing {
+        item: carried,
+        kind: kind(carried, ledger)?,
+        from,
+        to,
+        out_link: out_link.unwrap_or(nowhere),
+        in_link: in_link.unwrap_or(nowhere),
+        hop: 1,
+        ts: now,
+        broker: broker.0,
+        device: broker.1,
+    };
+    if let Some((_, terms)) = out {
+        let ruled = |role: &Role| leaving.state.ruled_grant(&leaving.log, author, *role).is_some();
+        let role = [Role::Steward, Role::Core, Role::Member].into_iter().find(ruled).unwrap_or_default();
+        ask_out(terms, &crossing, role, &mut gates);
+        let spent = ledger.relayed_on(crossing.in_link, now.day())?.len() >= usize::from(terms.per_day);
+        gates.ask(Owner::Leaving, RelayRefusal::OverQuota, !spent);
+    }
+    // Another broker's envelope is one more path; a second one of our own says nothing new.
+    gates.ask(Owner::Entering, RelayRefusal::OnItsPath, !is_carried_by(broker.0, carried, to, ledger)?);
+    let mut quarantine = false;
+    if in_link.is_some() {
+        let heads = entering.log.heads();
+        if let Some(entry) = judge_in(&entering.log, &entering.state, &heads, &crossing, &mut gates) {
+            let replies_only = out.is_some_and(|(_, terms)| terms.replies_only);
+            // An envelope that is not signed yet is the last of its number.
+            let last = (place.0, EnvelopeId::new([0xff; 32]));
+            ask_kept(&crossing, last, (&entry, replies_only), ledger, &mut Walks::default(), &mut gates)?;
+            quarantine = entry.quarantine;
+        }
+    }
+    Ok(Check { gates, quarantine, links: out_link.zip(in_link), place })
+}
+
+/// The newest link towards a community that names the broker and is not over; asks for each of these.
+fn pick<'a>(
+    now: Millis,
+    broker: PersonId,
+    standing: &'a Standing,
+    other: CommunityId,
+    owner: Owner,
+    gates: &mut Gates,
+) -> Option<(OpId, &'a LinkTerms)> {
+    let is_out = owner == Owner::Leaving;
+    let mut links: Vec<_> = standing
+        .state
+        .links
+        .iter()
+        .filter(|l| l.terms.other == other && matches!(l.terms.direction, Direction::Out { .. }) == is_out)
+        .collect();
+    let missing = if is_out { RelayRefusal::NoOutLink } else { RelayRefusal::NoInLink };
+    if !gates.ask(owner, missing, !links.is_empty()) {
+        return None;
+    }
+    links.retain(|link| link.terms.names(broker));
+    if !gates.ask(owner, RelayRefusal::BrokerNotNamed, !links.is_empty()) {
+        return None;
+    }
+    // Renewed terms replace older ones.
+    let live = links.into_iter().rfind(|link| link.ends.is_empty() && now <= link.terms.not_after);
+    gates.ask(owner, RelayRefusal::LinkOver, live.is_some());
+    live.map(|link| (link.id, &link.terms))
+}
+
+/// A crossing as its envelope says it is.
+pub(super) fn crossing<'a, L: Ledger>(
+    carried: &'a Item,
+    envelope: &Envelope,
+    ledger: &L,
+) -> Result<Crossing<'a>, L::Error> {
+    Ok(Crossing {
+        item: carried,
+        kind: kind(carried, ledger)?,
+        from: envelope.from,
+        to: envelope.to,
+        out_link: envelope.out_link,
+        in_link: envelope.in_link,
+        hop: envelope.hop,
+        ts: envelope.ts,
+        broker: envelope.broker,
+        device: envelope.device,
+    })
+}
+
+/// The kind that links judge an item by (8.1).
+fn kind<L: Ledger>(carried: &Item, ledger: &L) -> Result<crate::item::Kind, L::Error> {
+    let target = match carried.header.target {
+        Some(target) => item(ledger, target)?.map(|target| target.header.kind),
+        None => None,
+    };
+    Ok(judged_kind(carried.header.kind, target))
+}
+
+/// R5 to R7: what depends on what is kept here.
+pub(super) fn ask_kept<L: Ledger>(
+    crossing: &Crossing<'_>,
+    place: Place,
+    (entry, leaves_as_reply_only): (&Inbound, bool),
+    ledger: &L,
+    walks: &mut Walks,
+    gates: &mut Gates,
+) -> Result<(), L::Error> {
+    let header = &crossing.item.header;
+    gates.ask(Owner::Entering, RelayRefusal::OnItsPath, header.community != crossing.to);
+    for (last, end) in &entry.cuts {
+        let is_before = walks.holds((*last, *end), place, ledger)?;
+        gates.ask(Owner::Entering, RelayRefusal::AfterCut, is_before);
+    }
+    if entry.replies_only || leaves_as_reply_only {
+        let mut answers = false;
+        for parent in &header.re {
+            answers |= item(ledger, *parent)?.is_some_and(|parent| parent.header.community == crossing.to);
+        }
+        let owner = if entry.replies_only { Owner::Entering } else { Owner::Leaving };
+        gates.ask(owner, RelayRefusal::NotAReply, answers);
+    }
+    let turn = (crossing.broker, crossing.device, place.0, place.1);
+    let rank = quota_rank((crossing.in_link, crossing.ts.day()), turn, ledger)?;
+    gates.ask(Owner::Entering, RelayRefusal::OverQuota, rank < usize::from(entry.per_day));
+    // Last: a retraction that comes later changes only what would be shown.
+    let is_retracted = ledger.is_retracted(crossing.item.id, header.author)?;
+    gates.ask(Owner::Author, RelayRefusal::Retracted, !is_retracted);
+    Ok(())
+}
+
+/// Whether this broker has carried the item there before.
+fn is_carried_by<L: Ledger>(broker: PersonId, carried: &Item, to: CommunityId, ledger: &L) -> Result<bool, L::Error> {
+    for id in ledger.envelopes_of(to, carried.id)? {
+        let kept = ledger.envelope(id)?.and_then(|kept| kept.signed.read::<Envelope>().ok());
+        if kept.is_some_and(|envelope| envelope.broker == broker) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How many of a link's envelopes of a day come before this one (R6).
+pub(super) fn quota_rank<L: Ledger>(
+    (in_link, day): (OpId, u64),
+    turn: (PersonId, PublicKey, u32, EnvelopeId),
+    ledger: &L,
+) -> Result<usize, L::Error> {
+    let mut before = 0usize;
+    for other in ledger.relayed_on(in_link, day)? {
+        let kept = ledger.envelope(other)?.and_then(|kept| kept.signed.read::<Envelope>().ok());
+        let earlier = kept.is_some_and(|e| (e.broker, e.device, e.seq, other) < turn);
+        before = before.saturating_add(usize::from(earlier));
+    }
+    Ok(before)
+}
