@@ -140,10 +140,13 @@ impl Engine {
             Some(target) => self.hide_retracted(target, self.me.person(), ledger)?,
             None => Vec::new(),
         };
-        Ok(self.sign((now, position), community, &draft, end).map(|(id, _, mut effects)| {
-            effects.extend(hidden);
-            (id, effects)
-        }))
+        let (id, mut effects) = match self.sign((now, position), community, &draft, end) {
+            Ok((id, _, effects)) => (id, effects),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        effects.extend(hidden);
+        self.note_change(id, (draft.kind(), draft.target), ledger)?;
+        Ok(Ok((id, effects)))
     }
 
     /// Signs a draft as the item after `end`, which stands in its set at a position.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     authority::Role,
     id::{CommunityId, EnvelopeId, OpId, PersonId},
-    item::Item,
+    item::{Item, Kind},
     key::PublicKey,
     ledger::Ledger,
     link::{Crossing, Direction, Envelope, Gates, Inbound, LinkTerms, Owner, RelayRefusal, ask_out, judge_in},
@@ -76,7 +76,7 @@ pub fn check_crossing<L: Ledger>(
         let ruled = |role: &Role| leaving.state.ruled_grant(&leaving.log, author, *role).is_some();
         let role = [Role::Steward, Role::Core, Role::Member].into_iter().find(ruled).unwrap_or_default();
         ask_out(terms, &crossing, role, &mut gates);
-        let spent = ledger.relayed_on(crossing.in_link, now.day())?.len() >= usize::from(terms.per_day);
+        let spent = turns_of((crossing.in_link, now.day()), ledger)?.len() >= usize::from(terms.per_day);
         gates.ask(Owner::Leaving, RelayRefusal::OverQuota, !spent);
     }
     // Another broker's envelope is one more path; a second one of our own says nothing new.
@@ -146,7 +146,7 @@ pub(super) fn crossing<'a, L: Ledger>(
 }
 
 /// The kind that links judge an item by (8.1).
-fn kind<L: Ledger>(carried: &Item, ledger: &L) -> Result<crate::item::Kind, L::Error> {
+fn kind<L: Ledger>(carried: &Item, ledger: &L) -> Result<Kind, L::Error> {
     let target = match carried.header.target {
         Some(target) => item(ledger, target)?.map(|target| target.header.kind),
         None => None,
@@ -197,17 +197,25 @@ fn is_carried_by<L: Ledger>(broker: PersonId, carried: &Item, to: CommunityId, l
     Ok(false)
 }
 
+/// Whose turn an envelope is.
+pub(super) type Turn = (PersonId, PublicKey, u32, EnvelopeId);
+
 /// How many of a link's envelopes of a day come before this one (R6).
-pub(super) fn quota_rank<L: Ledger>(
-    (in_link, day): (OpId, u64),
-    turn: (PersonId, PublicKey, u32, EnvelopeId),
-    ledger: &L,
-) -> Result<usize, L::Error> {
-    let mut before = 0usize;
-    for other in ledger.relayed_on(in_link, day)? {
-        let kept = ledger.envelope(other)?.and_then(|kept| kept.signed.read::<Envelope>().ok());
-        let earlier = kept.is_some_and(|e| (e.broker, e.device, e.seq, other) < turn);
-        before = before.saturating_add(usize::from(earlier));
+pub(super) fn quota_rank<L: Ledger>(day: (OpId, u64), turn: Turn, ledger: &L) -> Result<usize, L::Error> {
+    Ok(turns_of(day, ledger)?.into_iter().filter(|other| *other < turn).count())
+}
+
+/// A link's envelopes of a day in the order of R6. Retractions take nobody's turn.
+pub(super) fn turns_of<L: Ledger>((in_link, day): (OpId, u64), ledger: &L) -> Result<Vec<Turn>, L::Error> {
+    let mut turns = Vec::new();
+    for id in ledger.relayed_on(in_link, day)? {
+        let Some(envelope) = ledger.envelope(id)?.and_then(|kept| kept.signed.read::<Envelope>().ok()) else {
+            continue;
+        };
+        if item(ledger, envelope.item)?.is_some_and(|item| item.header.kind != Kind::TOMBSTONE) {
+            turns.push((envelope.broker, envelope.device, envelope.seq, id));
+        }
     }
-    Ok(before)
+    turns.sort_unstable();
+    Ok(turns)
 }

@@ -26,6 +26,7 @@ mod devices;
 mod due;
 mod effect;
 mod epochs;
+mod follow;
 mod handshake;
 mod input;
 mod join;
@@ -135,6 +136,11 @@ pub struct Engine {
     unproven: BTreeSet<(CommunityId, PersonId)>,
     /// Envelopes that were held for want of a later one which is here now (R7).
     behind: BTreeSet<EnvelopeId>,
+    /// Changes that have to follow what they change over a border (8.7).
+    following: follow::Following,
+    /// Those that are over the quota of the day on which others followed.
+    tomorrow: follow::Following,
+    followed_on: u64,
     proofs: proofs::Proofs,
     walks: walks::Walks,
     chains: chains::Chains,
@@ -193,6 +199,9 @@ impl Engine {
             ready: Vec::new(),
             unproven: BTreeSet::new(),
             behind: BTreeSet::new(),
+            following: follow::Following::new(),
+            tomorrow: follow::Following::new(),
+            followed_on: now.day(),
             proofs: proofs::Proofs::default(),
             walks: walks::Walks::default(),
             chains: chains::Chains::default(),
@@ -366,6 +375,7 @@ impl Engine {
         let mut effects = self.lift_bans(now);
         if now >= self.next_round {
             self.next_round = now.after(ROUND_MS);
+            self.follow_on_a_new_day(now);
             let communities: Vec<CommunityId> = self.communities.keys().copied().collect();
             communities.into_iter().for_each(|community| self.plan_chores(now, community));
             effects.extend(self.forget_expired(now));

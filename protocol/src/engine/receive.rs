@@ -292,6 +292,7 @@ impl Engine {
                 let (set, position) = stands_at(&carry.item.header, ledger)?;
                 self.sets.add(community, set, position, &id.0);
                 let author = carry.item.header.author;
+                self.note_change(id, (carry.item.header.kind, carry.item.header.target), ledger)?;
                 let mut effects = match carry.item.header.target.filter(|_| carry.item.header.kind == Kind::TOMBSTONE) {
                     Some(target) => self.hide_retracted(target, author, ledger)?,
                     None => Vec::new(),
@@ -330,7 +331,7 @@ impl Engine {
 
     /// Whether something is to be looked at again.
     pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || !self.unproven.is_empty() || !self.behind.is_empty()
+        !self.ready.is_empty() || !self.unproven.is_empty() || !self.behind.is_empty() || !self.following.is_empty()
     }
 
     /// Looks again at what has become ready; then, in an input of their own, at those whose chain it
@@ -343,6 +344,7 @@ impl Engine {
                 effects.extend(self.judge_items_of(community, person, ledger)?);
             }
             effects.extend(self.judge_behind(ledger)?);
+            effects.extend(self.follow_next(now, ledger)?);
             return Ok(effects);
         }
         let mut seen = BTreeSet::new();

@@ -9,8 +9,9 @@ use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING,
     author::item,
     bans::struck,
-    crossing::{Check, ask_kept, check_crossing, crossing, quota_rank},
+    crossing::{Check, ask_kept, check_crossing, crossing, quota_rank, turns_of},
     due::is_ahead,
+    follow::{NOT_THEIRS, is_theirs},
     proofs::Proof,
     receive::Received,
 };
@@ -19,12 +20,12 @@ use crate::{
     bytes::List,
     encoding::V1,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Body, Item, SaltedBody, Tag},
+    item::{Body, Item, Kind, SaltedBody, Tag},
     ledger::{KeptEnvelope, Ledger},
     limits,
     link::{
         Carry, Direction, Envelope, Gates, Inbound, Outcome, Owner, ProofBundle, Proven, Refused, RelayRefusal,
-        bundle_hash, judge_in, judge_out,
+        ask_author, bundle_hash, judge_in, judge_out,
     },
     person::PersonRecord,
     signed::{Signed, Verified},
@@ -93,11 +94,12 @@ impl Engine {
             summary,
             tags,
         };
+        self.following.extend(ledger.edits(id)?.into_iter().map(|edit| (to, edit)));
         self.send_over(now, carried, body, envelope, &bundle, ledger)
     }
 
     /// Judges, signs, keeps and publishes an envelope of our own.
-    fn send_over<L: Ledger>(
+    pub(super) fn send_over<L: Ledger>(
         &mut self,
         now: Millis,
         carried: Item,
@@ -147,6 +149,12 @@ impl Engine {
     ) -> Result<Result<Outcome, Refused>, L::Error> {
         let mut gates = Gates::default();
         let crossing = crossing(carried, envelope, ledger)?;
+        if carried.header.kind == Kind::TOMBSTONE {
+            // It needs nobody's leave but its author's (8.7).
+            ask_author(proven, &crossing, &mut gates);
+            gates.ask(Owner::Broker, NOT_THEIRS, is_theirs(carried, ledger)?);
+            return Ok(gates.refused().map_or(Ok(Outcome::Shown), Err));
+        }
         judge_out(proven, &crossing, &mut gates);
         if let Some(refused) = gates.refused() {
             return Ok(Err(refused));
@@ -256,6 +264,7 @@ impl Engine {
         let mut effects = Vec::new();
         // R6: an envelope that comes earlier in the day's order moves the last one out.
         if outcome != Outcome::Held(RelayRefusal::OverQuota)
+            && carried.header.kind != Kind::TOMBSTONE
             && let Some(moved) = self.moved_out(&envelope.value, id, ledger)?
         {
             effects.push(Effect::Keep(Keep::Outcome(moved, Outcome::Held(RelayRefusal::OverQuota))));
@@ -265,6 +274,9 @@ impl Engine {
             Ok(Body::Bookmark(bookmark)) => crate::url::normalise(bookmark.url.as_str()).ok(),
             _ => None,
         };
+        if let Some(target) = carried.header.target.filter(|_| carried.header.kind == Kind::TOMBSTONE) {
+            effects.extend(self.hide_retracted(target, carried.header.author, ledger)?);
+        }
         let item = carried.id;
         effects.push(Effect::Keep(Keep::Item {
             read_in: community,
@@ -288,12 +300,12 @@ impl Engine {
         let Some(standing) = self.standing(envelope.to) else { return Ok(None) };
         let Some(link) = standing.state.links.iter().find(|l| l.id == envelope.in_link) else { return Ok(None) };
         let per_day = usize::from(link.terms.per_day);
-        let turn = (envelope.broker, envelope.device, envelope.seq, id);
-        if quota_rank((envelope.in_link, envelope.ts.day()), turn, ledger)? >= per_day {
+        let day = (envelope.in_link, envelope.ts.day());
+        if quota_rank(day, (envelope.broker, envelope.device, envelope.seq, id), ledger)? >= per_day {
             return Ok(None);
         }
-        let today = ledger.relayed_on(envelope.in_link, envelope.ts.day())?;
-        Ok(per_day.checked_sub(1).and_then(|last| today.get(last)).copied())
+        let today = turns_of(day, ledger)?;
+        Ok(per_day.checked_sub(1).and_then(|last| today.get(last)).map(|turn| turn.3))
     }
 
     /// A proof that carries waited for.

@@ -49,12 +49,18 @@ pub struct Inbound {
     pub cuts: Vec<(u32, EnvelopeId)>,
 }
 
-/// R1 to R3: whether the author and the community that the item leaves let it go, as the bundle proves.
-pub fn judge_out(proven: &Proven, crossing: &Crossing<'_>, gates: &mut Gates) {
+/// R1: whether the proof names the item's author, and the community that it was written in.
+pub fn ask_author(proven: &Proven, crossing: &Crossing<'_>, gates: &mut Gates) {
     let header = &crossing.item.header;
     gates.ask(Owner::Broker, RelayRefusal::OtherOrigin, header.community == crossing.from);
     gates.ask(Owner::Broker, RelayRefusal::BadProof, proven.from == crossing.from);
     gates.ask(Owner::Broker, RelayRefusal::ItemUnproven, proven.certifies_items(header.author, header.device));
+}
+
+/// R1 to R3: whether the author and the community that the item leaves let it go, as the bundle proves.
+pub fn judge_out(proven: &Proven, crossing: &Crossing<'_>, gates: &mut Gates) {
+    let header = &crossing.item.header;
+    ask_author(proven, crossing, gates);
     gates.ask(Owner::Author, RelayRefusal::BeyondReach, crossing.hop <= header.reach);
     match proven.link(crossing.out_link) {
         Ok(terms) => ask_out(terms, crossing, proven.role(header.author), gates),

@@ -2,6 +2,7 @@
 //! writing and relaying, seen from both ends.
 
 mod bans;
+mod border;
 mod bounds;
 mod devices;
 mod epochs;

@@ -5,14 +5,13 @@ use crate::{
     authority::{Role, policy},
     bytes::List,
     encoding::V1,
-    engine::{Answer, Command, CommandRefusal, Event, ROUND_MS, check_crossing},
-    id::{CommunityId, ItemId, OpId},
+    engine::{Answer, Command, CommandRefusal, Event, ROUND_MS},
+    id::{CommunityId, ItemId},
     invite::InviteKey,
     item::{Body, Draft, Kind, Post},
     ledger::Ledger as _,
     limits,
-    link::{Carry, Direction, Envelope, KindSet, LinkTerms, Outcome, Owner, Refused, RelayRefusal},
-    signed::Signed,
+    link::Carry,
     text::Text,
     time::DAY_MS,
     wire::Gossip,
@@ -199,7 +198,7 @@ fn two_members_find_each_other_without_the_inviter_after_all_have_stopped() {
 }
 
 /// The body of a post, as an edit carries it.
-fn written(text: &str) -> crate::bytes::Blob<{ limits::BODY_BYTES }> {
+pub(super) fn written(text: &str) -> crate::bytes::Blob<{ limits::BODY_BYTES }> {
     let text = Text::written(text).unwrap();
     let post = Post { version: V1, title: None, text, attachments: List::none() };
     crate::bytes::Blob::new(Body::Post(post).to_bytes()).unwrap()
@@ -230,191 +229,6 @@ fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
 }
 
 #[test]
-fn an_edit_reaches_as_far_as_what_it_changes_whatever_the_default_is_by_then() {
-    let mut world = World::of(&["alice", "bob"]);
-    let garden = garden(&mut world, &["bob"]);
-    let text = post(&mut world, "alice", garden, "first", &[], 0);
-    let further = Command::SetPolicy { community: garden, key: policy::DEFAULT_REACH, value: 2 };
-    world.command("alice", further).unwrap();
-    let mut edit = Draft::new(Body::Edit(crate::item::Edit { version: V1, body: written("second") }));
-    edit.target = Some(text);
-    world.command("alice", Command::Write { communities: vec![], draft: edit.clone() }).unwrap();
-    assert_eq!(world.node("bob").memory.edits(text).unwrap().len(), 1);
-    edit.reach = Some(1);
-    let refused = world.command("alice", Command::Write { communities: vec![], draft: edit });
-    assert!(matches!(refused, Err(CommandRefusal::Field(_))), "{refused:?}");
-}
-
-struct Border {
-    garden: CommunityId,
-    library: CommunityId,
-    out: OpId,
-}
-
-/// alice's garden and dave's library; ferry is a member of both and may carry `rust`.
-fn border(world: &mut World) -> Border {
-    border_of(world, KindSet::ALL, KindSet::ALL)
-}
-
-/// A border over which these kinds may leave, and these may enter.
-fn border_of(world: &mut World, leave: KindSet, enter: KindSet) -> Border {
-    let garden = found(world, "alice", "garden");
-    let library = found(world, "dave", "library");
-    let key = invite(world, "alice", garden, 1);
-    join(world, "ferry", &key).unwrap();
-    let key = invite(world, "dave", library, 1);
-    join(world, "ferry", &key).unwrap();
-    let ferry = world.person("ferry");
-    let terms = |other, direction| LinkTerms {
-        direction,
-        other,
-        brokers: List::new(vec![ferry]).unwrap(),
-        kinds: if matches!(direction, Direction::Out { .. }) { leave } else { enter },
-        tags: List::new(vec![Text::line("rust").unwrap()]).unwrap(),
-        max_hops: 1,
-        per_day: 3,
-        replies_only: false,
-        not_after: world.now().after(90 * DAY_MS),
-    };
-    let out = terms(library, Direction::Out { min_author_role: Role::Member });
-    let into = terms(garden, Direction::In { quarantine: false });
-    let Ok(Answer::Link(out)) = world.command("alice", Command::Link(garden, out)) else { panic!("no out-link") };
-    world.command("dave", Command::Link(library, into)).unwrap();
-    Border { garden, library, out }
-}
-
-fn relay(world: &mut World, item: ItemId, to: CommunityId) -> Result<Answer, CommandRefusal> {
-    let note = Text::written("matters there").unwrap();
-    world.command("ferry", Command::Relay { item, to, note, summary: None, tags: vec![] })
-}
-
-#[test]
-fn an_item_crosses_with_consent_of_all_three_and_is_checked_by_who_never_met_its_author() {
-    // alice ── ferry ── dave
-    let mut world = World::of(&["alice", "dave", "ferry"]);
-    let Border { garden, library, .. } = border(&mut world);
-    let item = post(&mut world, "alice", garden, "a find", &["rust/async"], 1);
-    let Ok(Answer::Relayed(envelope, Outcome::Shown)) = relay(&mut world, item, library) else { panic!("not relayed") };
-    assert!(world.node("dave").memory.readable(library).contains(&item));
-    assert_eq!(world.node("dave").memory.outcome(envelope), Some(Outcome::Shown));
-    assert!(!world.node("dave").engine.communities().contains_key(&garden));
-    let again = Refused { why: RelayRefusal::OnItsPath, owner: Owner::Entering };
-    assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(again)));
-}
-
-#[test]
-fn each_gate_of_a_border_refuses_by_its_name() {
-    let mut world = World::of(&["alice", "bob", "dave", "ferry"]);
-    let Border { garden, library, out } = border(&mut world);
-    let refused = |world: &mut World, item| match relay(world, item, library) {
-        Err(CommandRefusal::Relay(refused)) => refused.why.name(),
-        other => panic!("{other:?}"),
-    };
-    let stays = post(&mut world, "alice", garden, "private", &["rust"], 0);
-    assert_eq!(refused(&mut world, stays), "beyond_reach");
-    let other_tag = post(&mut world, "alice", garden, "cake", &["cooking"], 1);
-    assert_eq!(refused(&mut world, other_tag), "tag_not_linked");
-    let untagged = post(&mut world, "alice", garden, "cake", &[], 1);
-    assert_eq!(refused(&mut world, untagged), "tag_not_linked");
-    let items: Vec<ItemId> =
-        (0..4).map(|n| post(&mut world, "alice", garden, &format!("find {n}"), &["rust"], 1)).collect();
-    for item in &items[..3] {
-        relay(&mut world, *item, library).unwrap();
-    }
-    assert_eq!(refused(&mut world, items[3]), "over_quota");
-    world.leap(DAY_MS);
-    relay(&mut world, items[3], library).unwrap();
-    world.command("alice", Command::EndLink { community: garden, link: out }).unwrap();
-    let later = post(&mut world, "alice", garden, "late", &["rust"], 1);
-    assert_eq!(refused(&mut world, later), "link_over");
-}
-
-#[test]
-fn of_three_who_must_consent_each_no_is_named_with_whose_it_is() {
-    // All eight combinations of the author's reach, the link out and the link in.
-    for (author, leaving, entering) in (0..8).map(|n| (n & 1 == 1, n & 2 == 2, n & 4 == 4)) {
-        let mut world = World::of(&["alice", "dave", "ferry"]);
-        let kinds = |yes| if yes { KindSet::ALL } else { KindSet::of(&[Kind::BOOKMARK]) };
-        let Border { garden, library, .. } = border_of(&mut world, kinds(leaving), kinds(entering));
-        let item = post(&mut world, "alice", garden, "a find", &["rust"], u8::from(author));
-        let expected: Vec<Refused> = [
-            (author, RelayRefusal::BeyondReach, Owner::Author),
-            (leaving, RelayRefusal::KindNotLinked, Owner::Leaving),
-            (entering, RelayRefusal::KindNotLinked, Owner::Entering),
-        ]
-        .into_iter()
-        .filter(|(yes, ..)| !yes)
-        .map(|(_, why, owner)| Refused { why, owner })
-        .collect();
-        let ferry = world.node("ferry");
-        let standing = |community| &*ferry.engine.communities()[&community];
-        let carried = ferry.memory.item(item).unwrap().unwrap().check().unwrap();
-        let broker = (world.person("ferry"), world.device("ferry").public());
-        let sides = (standing(garden), standing(library));
-        let check = check_crossing(world.now(), broker, &carried, sides, ferry.memory).unwrap();
-        let refused = check.gates.iter().filter(|gate| !gate.passed);
-        let refused: Vec<Refused> = refused.map(|gate| Refused { why: gate.why, owner: gate.owner }).collect();
-        assert_eq!(refused, expected);
-        let relayed = relay(&mut world, item, library);
-        match expected.first() {
-            Some(refused) => assert_eq!(relayed, Err(CommandRefusal::Relay(*refused))),
-            None => assert!(matches!(relayed, Ok(Answer::Relayed(_, Outcome::Shown))), "{relayed:?}"),
-        }
-        assert_eq!(world.node("dave").memory.readable(library).contains(&item), expected.is_empty());
-    }
-}
-
-#[test]
-fn a_link_out_for_replies_only_lets_nothing_else_leave() {
-    let mut world = World::of(&["alice", "dave", "ferry"]);
-    let Border { garden, library, .. } = border(&mut world);
-    let mut terms = world.node("alice").engine.communities()[&garden].state.links[0].terms.clone();
-    terms.replies_only = true;
-    world.command("alice", Command::Link(garden, terms)).unwrap();
-    let item = post(&mut world, "alice", garden, "a find", &["rust"], 1);
-    let refused = Refused { why: RelayRefusal::NotAReply, owner: Owner::Leaving };
-    assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(refused)));
-}
-
-#[test]
-fn a_broker_who_asks_nobody_is_refused_by_every_receiver() {
-    // alice ── ferry (cheating) ── dave
-    let mut world = World::of(&["alice", "dave", "ferry"]);
-    let Border { garden, library, .. } = border(&mut world);
-    let honest = post(&mut world, "alice", garden, "a find", &["rust"], 1);
-    let Ok(Answer::Relayed(first, _)) = relay(&mut world, honest, library) else { panic!("not relayed") };
-    world.round();
-    let cases = [("private", vec!["rust"], 0, "beyond_reach"), ("cake", vec!["cooking"], 1, "tag_not_linked")];
-    for (text, tags, reach, refusal) in cases {
-        let item = post(&mut world, "alice", garden, text, &tags, reach);
-        let memory = &world.node("ferry").memory;
-        let kept = memory.envelope(first).unwrap().unwrap();
-        let mut envelope: Envelope = kept.signed.read().unwrap();
-        let carried = memory.item(item).unwrap().unwrap();
-        let body = memory.body(&carried.clone().check().unwrap()).unwrap();
-        envelope.item = item;
-        envelope.seq = 1;
-        envelope.prev_by_device = Some(first);
-        let signed = Signed::seal(&envelope, &[&world.device("ferry")]);
-        let carry = Carry {
-            version: V1,
-            item: carried,
-            body,
-            envelope: Some(signed),
-            bundle: Some(envelope.proof),
-            person: None,
-        };
-        world.tell("ferry", "dave", library, &Gossip::Carry(Box::new(carry)));
-        assert!(
-            world.node("dave").events.contains(&Event::Refused(refusal)),
-            "{refusal}: {:?}",
-            world.node("dave").events
-        );
-        assert!(!world.node("dave").memory.readable(library).contains(&item), "{refusal}");
-    }
-}
-
-#[test]
 fn what_is_of_another_community_or_of_no_member_is_refused() {
     let mut world = World::of(&["alice", "bob", "eve"]);
     let garden = found(&mut world, "alice", "garden");
@@ -438,26 +252,19 @@ fn what_is_of_another_community_or_of_no_member_is_refused() {
 }
 
 #[test]
-fn who_was_only_invited_is_not_carried_until_a_steward_has_confirmed_them() {
-    let mut world = World::of(&["alice", "bob", "carol", "dave", "ferry"]);
-    let Border { garden, library, .. } = border(&mut world);
-    let key = invite(&mut world, "alice", garden, 1);
-    join(&mut world, "bob", &key).unwrap();
-    let text = post(&mut world, "bob", garden, "bob's", &["rust"], 1);
-    relay(&mut world, text, library).unwrap();
-    world.round();
-    assert!(world.node("dave").memory.readable(library).contains(&text), "a vouched member is carried");
-    world
-        .command(
-            "alice",
-            Command::Rule { community: garden, person: world.person("bob"), role: Role::Core, reason: Text::default() },
-        )
-        .unwrap();
-    let key = invite(&mut world, "bob", garden, 1);
-    join(&mut world, "carol", &key).unwrap();
-    let text = post(&mut world, "carol", garden, "carol's", &["rust"], 1);
-    let refused = Refused { why: RelayRefusal::AuthorNotConfirmed, owner: Owner::Leaving };
-    assert_eq!(relay(&mut world, text, library), Err(CommandRefusal::Relay(refused)));
+fn an_edit_reaches_as_far_as_what_it_changes_whatever_the_default_is_by_then() {
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = garden(&mut world, &["bob"]);
+    let text = post(&mut world, "alice", garden, "first", &[], 0);
+    let further = Command::SetPolicy { community: garden, key: policy::DEFAULT_REACH, value: 2 };
+    world.command("alice", further).unwrap();
+    let mut edit = Draft::new(Body::Edit(crate::item::Edit { version: V1, body: written("second") }));
+    edit.target = Some(text);
+    world.command("alice", Command::Write { communities: vec![], draft: edit.clone() }).unwrap();
+    assert_eq!(world.node("bob").memory.edits(text).unwrap().len(), 1);
+    edit.reach = Some(1);
+    let refused = world.command("alice", Command::Write { communities: vec![], draft: edit });
+    assert!(matches!(refused, Err(CommandRefusal::Field(_))), "{refused:?}");
 }
 
 #[test]
