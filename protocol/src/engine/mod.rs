@@ -8,7 +8,7 @@
 //! about their own devices, `chores` what the node does by itself; `receive` is what arrives,
 //! `relay` what crosses borders; `session` is talk with one peer, `handshake` its beginning, `sync`
 //! catching up with it, `pull` how far that has come, `serve` its other end, `sets` what is compared;
-//! `shares` is how much of one author is taken;
+//! `shares` is how much of one author is taken, `forks` which devices signed two things under one number;
 //! `epochs` is about keys; `conduct` is what is remembered of peers' behaviour, and `bans` what becomes of
 //! those that misbehave.
 
@@ -25,6 +25,7 @@ mod devices;
 mod due;
 mod effect;
 mod epochs;
+mod forks;
 mod handshake;
 mod input;
 mod join;
@@ -47,6 +48,7 @@ pub use check::{CheckedCarry, CheckedGossip, Fetched, Unchecked, check_gossip, c
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
 pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
+pub use forks::Forked;
 pub use input::{Command, Input, PeerName, Ticket};
 pub use standing::{Standing, own_space_name};
 
