@@ -64,6 +64,21 @@ pub struct Ban {
     pub why: Text<32>,
 }
 
+/// Two items that one device signed under one number of one chain (T2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fork {
+    /// The device.
+    pub device: PublicKey,
+    /// Of which of its chains.
+    pub scope: Scope,
+    /// The number.
+    pub seq: u32,
+    /// The lower id of the two.
+    pub first: ItemId,
+    /// The other.
+    pub second: ItemId,
+}
+
 /// A peer that has proven itself in a community: its name, who it is, and with which device.
 pub type Met = (Vec<u8>, PersonId, PublicKey);
 
@@ -108,6 +123,9 @@ pub trait Ledger {
         scope: Scope,
         device: PublicKey,
     ) -> Result<Option<(u32, ItemId)>, Self::Error>;
+    /// Of each device that has signed twice under one number of a chain: the first such number, and the two lowest ids
+    /// of what is kept under it, those that do not stand among them.
+    fn forks(&self, community: CommunityId) -> Result<Vec<Fork>, Self::Error>;
     /// Whether the author has retracted the item.
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Self::Error>;
     /// The edits of an item, by anybody.

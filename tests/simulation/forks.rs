@@ -1,12 +1,12 @@
 //! A device that forks its chain (T8, F13): two homes with one device's keys write apart.
 //!
 //! Both variants are accepted everywhere, and all nodes come to the same verdict: which items there are, and which of
-//! them stand under one number.
+//! them stand under one number; and all say of the same device that it signed twice, with the same proof.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use hearth_protocol::{
-    engine::Event,
+    engine::{Event, Forked},
     id::{CommunityId, ItemId},
     testing::{Dice, Quick, Simulator},
 };
@@ -34,6 +34,12 @@ fn forks(simulator: &Simulator, at: &str, garden: CommunityId) -> BTreeMap<u32, 
     numbers
 }
 
+/// What one node says of devices that signed twice.
+fn said(simulator: &Simulator, at: &str, garden: CommunityId) -> Vec<Forked> {
+    let Ok(forked) = simulator.engine(at).communities()[&garden].forked(simulator.memory(at));
+    forked
+}
+
 #[test]
 fn a_forking_device_brings_the_same_verdict_everywhere() {
     // bob and four ══ bob's copy and five; ══ is cut while both write, or gossip races
@@ -45,6 +51,7 @@ fn a_forking_device_brings_the_same_verdict_everywhere() {
         let garden = garden_of(&mut simulator, &NAMES);
         post(&mut simulator, "bob", garden, "before").expect("bob is a member");
         simulator.run_for(5_000);
+        assert_eq!(said(&simulator, "alice", garden), [], "the control");
         simulator.copy("bob", COPY);
         if dice.chance(3, 4) {
             let (with_bob, with_copy) = NAMES.split_at(5);
@@ -64,8 +71,16 @@ fn a_forking_device_brings_the_same_verdict_everywhere() {
         simulator.run_until_quiet(QUIET_MS);
         let (verdict, shown) = (forks(&simulator, "alice", garden), simulator.memory("alice").readable(garden));
         assert!(!verdict.is_empty(), "the device has forked");
+        let flags = said(&simulator, "alice", garden);
+        let [flag] = flags[..] else { panic!("one device has signed twice: {flags:?}") };
+        let bob = simulator.identity("bob");
+        assert_eq!((flag.person, flag.fork.device), (bob.person(), bob.device.public()));
+        let (first, items) = verdict.first_key_value().expect("it is not empty");
+        let proof: Vec<ItemId> = items.iter().take(2).copied().collect();
+        assert_eq!((flag.fork.seq, vec![flag.fork.first, flag.fork.second]), (*first, proof));
         for name in NAMES.into_iter().chain([COPY]) {
             assert_eq!(forks(&simulator, name, garden), verdict, "{name}");
+            assert_eq!(said(&simulator, name, garden), flags, "{name}, whose own device it may be");
             assert_eq!(simulator.memory(name).readable(garden), shown, "{name}");
             assert_eq!(log(&simulator, name, garden), log(&simulator, "alice", garden), "{name}");
             assert_eq!(state(&simulator, name, garden), state(&simulator, "alice", garden), "{name}");

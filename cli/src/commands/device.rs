@@ -69,6 +69,8 @@ struct Known {
     since_ms: Option<u64>,
     revoked: bool,
     identity_key: Option<bool>,
+    #[serde(default)]
+    forked: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -104,17 +106,24 @@ impl Device {
 
 fn listed(devices: &[Known], width: Option<u16>) -> String {
     let rows = devices.iter().map(|known| {
-        let state = match (known.revoked, known.this, known.identity_key) {
+        let what = match (known.revoked, known.this, known.identity_key) {
             (true, ..) => "revoked",
             (_, true, Some(true)) => "this one; it has your identity key",
             (_, true, _) => "this one",
             _ => "",
         };
+        let twice = if known.forked.is_empty() { "" } else { "SIGNED TWO THINGS UNDER ONE NUMBER" };
+        let state: Vec<&str> = [what, twice].into_iter().filter(|part| !part.is_empty()).collect();
         let since = known.since_ms.map_or_else(String::new, time::ago);
-        [short(&known.device), since, known.may.join(", "), state.to_owned()]
+        [short(&known.device), since, known.may.join(", "), state.join("; ")]
     });
     let table = layout::table(["device", "since", "signs", "state"], rows, width);
-    format!("{table}\n\nAnother one: hearth device add")
+    let twice = if devices.iter().all(|known| known.forked.is_empty()) {
+        ""
+    } else {
+        "\n\nThere are two of a device, or somebody has its key. What that means and what to do: hearth status"
+    };
+    format!("{table}{twice}\n\nAnother one: hearth device add")
 }
 
 impl Add {
@@ -206,8 +215,15 @@ mod tests {
         assert!(rows[1].starts_with("ababababab") && rows[1].ends_with("this one; it has your identity key"));
         assert!(rows[2].starts_with("cdcdcdcdcd") && rows[2].ends_with("items"), "{}", rows[2]);
         assert!(rows[3].starts_with("efefefefef") && rows[3].ends_with("revoked"));
-        let heard = hear(&["device", "list", "--json"], [(200, devices)]).await;
+        assert!(!heard.printed.contains("hearth status"), "nothing was signed twice");
+        let heard = hear(&["device", "list", "--json"], [(200, devices.clone())]).await;
         assert_eq!(heard.printed.lines().count(), 3);
+        let mut devices = devices;
+        devices["devices"][1]["forked"] =
+            json!([{"community": "12".repeat(32), "number": 4, "first": "34".repeat(32), "second": "56".repeat(32)}]);
+        let heard = hear(&["device", "list"], [(200, devices)]).await;
+        assert!(heard.printed.lines().nth(2).expect("a row").ends_with("SIGNED TWO THINGS UNDER ONE NUMBER"));
+        assert!(heard.printed.contains("What that means and what to do: hearth status"), "{}", heard.printed);
     }
 
     #[tokio::test]

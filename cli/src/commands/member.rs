@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::output::{Output, escape, layout, time};
 use crate::request::Request;
 use crate::session::Session;
-use crate::view::{self, quoted, short};
+use crate::view::{self, named, quoted, short};
 
 /// Members and their roles
 #[derive(Debug, clap::Subcommand)]
@@ -64,6 +64,8 @@ struct Listed {
     role: String,
     since_ms: Option<u64>,
     confirmed: Option<bool>,
+    #[serde(default)]
+    forked: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -159,7 +161,16 @@ fn listed(members: &[Listed], width: Option<u16>) -> String {
             },
         ]
     });
-    layout::table(["name", "id", "role", "since", "confirmed"], rows, width)
+    let mut shown = layout::table(["name", "id", "role", "since", "confirmed"], rows, width);
+    for member in members.iter().filter(|member| !member.forked.is_empty()) {
+        let devices: Vec<String> = member.forked.iter().map(|device| short(device)).collect();
+        shown.push_str(&format!(
+            "\n\n{} signed two different things under one number, with the device {}. What to do: hearth status",
+            named(member.name.as_deref(), &member.person),
+            devices.join(", "),
+        ));
+    }
+    shown
 }
 
 fn logged(operations: &[Operation], width: Option<u16>) -> String {
@@ -198,6 +209,13 @@ mod tests {
         let heard = hear(&["member", "list", "garden"], [(200, members)]).await;
         let cells: Vec<&str> = heard.printed.lines().nth(1).expect("there is a row").split_whitespace().collect();
         assert_eq!(cells, ["b\\x08ob", "ababababab", "member", "1970-01-01", "not", "yet"]);
+        assert!(!heard.printed.contains("hearth status"), "nothing was signed twice");
+        let members = json!({"members": [{"person": "ab".repeat(32), "name": "b\u{8}ob", "role": "member",
+            "since_ms": 0, "confirmed": false, "forked": ["cd".repeat(32)]}]});
+        let heard = hear(&["member", "list", "garden"], [(200, members)]).await;
+        let told =
+            "\n\nb\\x08ob (ababababab) signed two different things under one number, with the device cdcdcdcdcd.";
+        assert!(heard.printed.contains(told) && heard.printed.contains("hearth status"), "{}", heard.printed);
         let log = json!({"operations": [{"op": "cd".repeat(32), "kind": "rule", "author": "ab".repeat(32),
             "author_name": null, "at_ms": 0, "effective": false, "what": "bob is core"}]});
         let heard = hear(&["member", "log", "garden"], [(200, log)]).await;

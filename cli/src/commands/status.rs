@@ -36,8 +36,10 @@ struct Seen {
 
 #[derive(Deserialize)]
 struct Finding {
-    community_name: String,
+    community_name: Option<String>,
     what: String,
+    #[serde(default)]
+    urgent: bool,
     #[serde(rename = "do")]
     command: Option<String>,
 }
@@ -96,13 +98,23 @@ fn shown(seen: &Seen, home: String, width: Option<u16>) -> String {
     }
     let pairs = layout::pairs(pairs, width);
     let mut shown = format!("{runs}\n\n{pairs}\n\n{}", places(&seen.communities, width));
-    for finding in &seen.findings {
-        shown.push_str(&format!("\n\nIn {}: {}.", escape::line(&finding.community_name), escape::line(&finding.what)));
-        if let Some(command) = &finding.command {
-            shown.push_str(&format!("\n  To do so: {}", escape::line(command)));
-        }
-    }
+    let (urgent, others): (Vec<&Finding>, Vec<&Finding>) = seen.findings.iter().partition(|finding| finding.urgent);
+    // What cannot wait stands where it is read first, and is not overlooked.
+    shown.insert_str(0, &urgent.iter().map(|finding| format!("TAKE CARE. {}\n\n", told(finding))).collect::<String>());
+    shown.extend(others.iter().map(|finding| format!("\n\n{}", told(finding))));
     shown
+}
+
+fn told(finding: &Finding) -> String {
+    let what = escape::line(&finding.what);
+    let told = match &finding.community_name {
+        Some(name) => format!("In {}: {what}.", escape::line(name)),
+        None => format!("{what}."),
+    };
+    match &finding.command {
+        Some(command) => format!("{told}\n  To do so: {}", escape::line(command)),
+        None => told,
+    }
 }
 
 fn places(places: &[Place], width: Option<u16>) -> String {
@@ -161,5 +173,26 @@ mod tests {
         {
             assert!(heard.printed.contains(part), "{part} in {}", heard.printed);
         }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_wait_is_said_first_and_the_rest_last() {
+        let finding = |name: Option<&str>, what: &str, urgent: bool| {
+            let urgent = urgent.then_some(true);
+            json!({"community_name": name, "what": what, "urgent": urgent.unwrap_or_default(), "do": "hearth limits"})
+        };
+        let status = json!({
+            "running": false, "person": "ab".repeat(32), "name": "alice", "device": "cd".repeat(32),
+            "findings": [finding(Some("garden"), "bob\u{8} left", false), finding(None, "THIS device signed twice", true)],
+        });
+        let heard = hear(&["status"], [(200, status)]).await;
+        heard.done.expect("the answer is whole");
+        let first = "TAKE CARE. THIS device signed twice.\n  To do so: hearth limits\n\nThe node is stopped";
+        assert!(heard.printed.starts_with(first), "{}", heard.printed);
+        assert!(
+            heard.printed.ends_with("\n\nIn garden: bob\\x08 left.\n  To do so: hearth limits\n"),
+            "{}",
+            heard.printed
+        );
     }
 }

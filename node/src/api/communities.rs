@@ -1,6 +1,6 @@
 //! Communities: founding, listing, showing, leaving, and who is in them in which role.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{Json, extract::State};
 use hearth_protocol::{
@@ -16,7 +16,7 @@ use super::{
     App,
     drafts::{line, some_text, written},
     error::{Answered, ApiError},
-    other_answer, policy, resolve,
+    findings, other_answer, policy, resolve,
     sight::Sight,
     take::{At, Id, Told},
 };
@@ -201,17 +201,24 @@ pub(super) async fn members(State(app): State<App>, At(text): At<String>) -> Ans
     app.read(move |sight| {
         let community = resolve::community(&sight.snapshot, &text)?;
         let profiles = sight.profiles(community)?;
-        let mut members: Vec<_> = sight.standing(community)?.state.current().collect();
+        let standing = sight.standing(community)?;
+        let twice = findings::twice(sight, standing)?;
+        let mut members: Vec<_> = standing.state.current().collect();
         members.sort_by_key(|(person, member)| (std::cmp::Reverse(member.role), member.since, **person));
         let view = |(person, member): (&_, &hearth_protocol::authority::Member)| {
             let name = profiles.get(person).map_or(member.name.as_str(), |profile| profile.name.as_str());
-            json!({
+            let mut view = json!({
                 "person": person.to_string(),
                 "name": name,
                 "role": member.role.name(),
                 "since_ms": member.since.0,
                 "confirmed": member.confirmed,
-            })
+            });
+            let devices: BTreeSet<_> = twice.iter().filter(|twice| twice.person == *person).map(|t| t.device).collect();
+            if !devices.is_empty() {
+                view["forked"] = devices.iter().map(|device| json!(device.0.to_string())).collect();
+            }
+            view
         };
         Ok(Json(json!({ "members": members.into_iter().map(view).collect::<Vec<_>>() })))
     })

@@ -29,7 +29,8 @@ use super::{
     App,
     communities::Nothing,
     error::{Answered, ApiError},
-    other_answer, resolve,
+    findings, other_answer, resolve,
+    sight::Sight,
     take::{Id, Told},
     wait::{Heard, Waiting},
 };
@@ -57,10 +58,14 @@ struct DeviceView {
     /// Whether it holds the identity key: known of this device only.
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_key: Option<bool>,
+    /// The proofs that there are two of it, by community.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    forked: Vec<Value>,
 }
 
 /// All of them: this one first, those that are revoked last.
-pub(super) async fn list(State(app): State<App>) -> Json<Value> {
+pub(super) async fn list(State(app): State<App>) -> Answered<Json<Value>> {
+    let mut forked = app.read(forked).await?;
     let (here, holds_key) = (app.me.device.public(), app.me.key.is_some());
     let mut devices: Vec<_> = known(&app.handle.snapshot(), app.me.person()).into_iter().collect();
     let since = |known: &Known| known.cert.as_ref().map_or(0, |cert| cert.ts.0);
@@ -75,9 +80,25 @@ pub(super) async fn list(State(app): State<App>) -> Json<Value> {
             since_ms: known.cert.as_ref().map(|cert| cert.ts.0),
             revoked: known.revoked,
             identity_key: (device == here).then_some(holds_key),
+            forked: forked.remove(&device).unwrap_or_default(),
         }
     };
-    Json(json!({ "devices": devices.into_iter().map(view).collect::<Vec<_>>() }))
+    Ok(Json(json!({ "devices": devices.into_iter().map(view).collect::<Vec<_>>() })))
+}
+
+/// What this person's devices have signed twice, wherever that is known.
+fn forked(sight: &Sight<'_>) -> Answered<BTreeMap<PublicKey, Vec<Value>>> {
+    let mut forked: BTreeMap<PublicKey, Vec<Value>> = BTreeMap::new();
+    for community in sight.communities() {
+        for twice in findings::twice(sight, sight.standing(community)?)? {
+            if twice.person == sight.me {
+                let mut proof = twice.proof();
+                proof["community"] = json!(community.to_string());
+                forked.entry(twice.device).or_default().push(proof);
+            }
+        }
+    }
+    Ok(forked)
 }
 
 /// Every device that a log here knows of. The own space has the last word on those that it knows;

@@ -1,7 +1,7 @@
 //! Who this is, what runs and what is kept.
 
 use axum::{Json, extract::State};
-use hearth_protocol::authority::Role;
+use hearth_protocol::{authority::Role, key::PublicKey};
 use serde_json::{Value, json};
 
 use super::{App, error::Answered, findings, sight::Sight};
@@ -12,7 +12,8 @@ use crate::{
 
 /// Everything at a glance; with the node stopped too.
 pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
-    let kept = app.read(kept).await?;
+    let here = app.me.device.public();
+    let kept = app.read(move |sight| kept(sight, here)).await?;
     let snapshot = app.handle.snapshot();
     let network = app.network.borrow().clone();
     let dropped = network.as_ref().map(NetworkHandle::dropped);
@@ -49,9 +50,13 @@ struct Kept {
     items: u64,
 }
 
-fn kept(sight: &Sight<'_>) -> Answered<Kept> {
-    let mut kept =
-        Kept { communities: Vec::new(), findings: Vec::new(), bytes: sight.reader.bytes_on_disk()?, items: 0 };
+fn kept(sight: &Sight<'_>, here: PublicKey) -> Answered<Kept> {
+    let mut kept = Kept {
+        communities: Vec::new(),
+        findings: sight.snapshot.clock.iter().map(findings::clock).collect(),
+        bytes: sight.reader.bytes_on_disk()?,
+        items: 0,
+    };
     let mut communities = sight.communities();
     communities.sort_by_key(|id| Some(*id) != sight.snapshot.own_space);
     for id in communities {
@@ -59,7 +64,7 @@ fn kept(sight: &Sight<'_>) -> Answered<Kept> {
         let items = sight.store.count_listed(id)?;
         kept.items += items;
         if standing.state.role(sight.me) > Role::None {
-            kept.findings.extend(findings::of(standing, sight.me));
+            kept.findings.extend(findings::of(sight, standing, here)?);
             kept.findings.extend(findings::banned(standing, &sight.snapshot.conduct));
         }
         kept.communities.push(json!({
@@ -72,5 +77,7 @@ fn kept(sight: &Sight<'_>) -> Answered<Kept> {
             "last_sync_ms": standing.synced.map(|at| at.0),
         }));
     }
+    // What is about this person's own devices comes first, whatever the community.
+    kept.findings.sort_by_key(|finding| finding["urgent"] != true);
     Ok(kept)
 }

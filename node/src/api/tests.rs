@@ -3,6 +3,7 @@
 
 mod alone;
 mod bounds;
+mod copied;
 mod devices;
 mod look;
 mod peers;

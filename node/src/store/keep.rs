@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     disk::{Direction, Overlay, ReadError},
+    forks::number,
     keys::{self, Key, Table},
 };
 
@@ -75,6 +76,7 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
             refer(overlay, &item);
             if by.is_none() {
                 enter(overlay, read_in, &item)?;
+                number(overlay, &item)?;
                 place_own(overlay, read_in, &item, received, address)?;
             }
         }

@@ -6,7 +6,7 @@ use hearth_protocol::{
     bytes::Bytes,
     epoch::Scope,
     id::{BodyHash, BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Item, Kind},
+    item::{Header, Item, Kind},
     key::PublicKey,
     reconcile::{Place, Position},
     wire::{AnyId, SetName},
@@ -72,6 +72,11 @@ pub(super) enum Table {
     Author = b'F',
     /// community, author, item -> nothing: the same, before version 3
     AuthorOnce = b'f',
+    /// community, scope, device, sequence number without its last three bits -> those bits and an item, of each number
+    /// the two lowest ids
+    Number = b'g',
+    /// community, device, scope, sequence number -> two items: what a device signed twice
+    Fork = b'G',
     /// community, peer -> person, device
     Met = b'm',
     /// peer -> ban
@@ -82,6 +87,8 @@ pub(super) enum Table {
     Placed = b'W',
     /// nothing -> nothing: there once items have the rows of version 3
     Packed = b'P',
+    /// nothing -> nothing: there once what was written before is indexed by its number
+    Numbered = b'N',
     /// the next store sequence
     Next = b'#',
     /// nothing -> nothing: there once the rows of secrets that were written before are sealed
@@ -146,6 +153,21 @@ pub(super) fn body(hash: BodyHash) -> Key {
 
 pub(super) fn chain_end(community: CommunityId, scope: Scope, device: PublicKey) -> Key {
     Key::of(Table::ChainEnd).with(community.as_bytes()).with(&[scope.number()]).with(device.0.as_ref())
+}
+
+/// The row of a number and of the seven beside it.
+pub(super) fn numbers(header: &Header) -> Key {
+    let chain = Key::of(Table::Number).with(header.community.as_bytes()).with(&[header.scope.number()]);
+    chain.with(header.device.0.as_ref()).with(&(header.seq >> 3).to_be_bytes())
+}
+
+pub(super) fn forks(community: CommunityId) -> Key {
+    Key::of(Table::Fork).with(community.as_bytes())
+}
+
+pub(super) fn fork(header: &Header) -> Key {
+    let device = forks(header.community).with(header.device.0.as_ref());
+    device.with(&[header.scope.number()]).with(&header.seq.to_be_bytes())
 }
 
 pub(super) fn changes(target: ItemId) -> Key {

@@ -9,7 +9,7 @@ use hearth_protocol::{
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
+    ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin},
     limits,
     reconcile::{Place, Position, ShortId, stands_at},
     signed::{Payload as _, Signed},
@@ -19,6 +19,7 @@ use hearth_protocol::{
 
 use super::{
     disk::{Direction, Overlay, ReadError},
+    forks,
     keep::{EnvelopeRow, ItemRow, decode_row, read_item},
     keys::{self, Key, Table},
 };
@@ -131,6 +132,10 @@ impl Ledger for Overlay<'_> {
         device: PublicKey,
     ) -> Result<Option<(u32, ItemId)>, ReadError> {
         self.value(keys::chain_end(community, scope, device), |bytes| decode(bytes, bytes.len()).ok())
+    }
+
+    fn forks(&self, community: CommunityId) -> Result<Vec<Fork>, ReadError> {
+        forks::all(self, community)
     }
 
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, ReadError> {

@@ -177,10 +177,19 @@ fn rows(reader: &Reader, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 /// The tables that an upgrade writes, whole.
 fn upgraded(reader: &Reader) -> Vec<(Vec<u8>, Vec<u8>)> {
-    [Table::Place, Table::Author, Table::AuthorOnce, Table::Timeline, Table::Listed, Table::Set]
-        .into_iter()
-        .flat_map(|table| rows(reader, table))
-        .collect()
+    [
+        Table::Place,
+        Table::Author,
+        Table::AuthorOnce,
+        Table::Timeline,
+        Table::Listed,
+        Table::Set,
+        Table::Number,
+        Table::Fork,
+    ]
+    .into_iter()
+    .flat_map(|table| rows(reader, table))
+    .collect()
 }
 
 /// A store as version 2 left it: bodies in rows of their own, all items in one set with a row for each, changes at the
@@ -207,6 +216,9 @@ fn as_version_2(writer: &mut Writer, reader: &Reader, community: CommunityId) {
         let hash = row.signed.clone().trusted().unwrap().header.body_hash;
         overlay.put(keys::body(hash).into_vec(), row.body.unwrap().as_slice());
         overlay.put(key, encode(&(row.signed, row.received)));
+    }
+    for (key, _) in rows(reader, Table::Number) {
+        overlay.delete(key);
     }
     overlay.delete(keys::listed(community).into_vec());
     overlay.put(Key::of(Table::Indexed).into_vec(), Vec::new());
@@ -235,6 +247,7 @@ fn what_older_versions_wrote_is_brought_up_once() {
         let (community, item) = found_and_write(&mut overlay);
         writer.commit(&overlay.into_batch()).unwrap();
         let whole = upgraded(&reader);
+        assert_eq!(rows(&reader, Table::Number).len(), 2, "one for each chain");
         let positions = [SetName::Items, SetName::Inner].map(|set| {
             let places = Overlay::new(&reader).places(community, set, (0, u64::MAX), None, true, 100).unwrap();
             places.iter().map(|place| place.0).collect::<Vec<_>>()

@@ -3,7 +3,7 @@
 //! Version 1 had no index of items by author, and none of items and envelopes by the time that they
 //! claim. In version 2 that by author had no times, an item had a row more that said that it is in its
 //! set, and one more that listed it, and the items of both scopes were one set, each at the time that it
-//! claims. Always true: a step that was cut off is done again from its beginning; what is written twice is
+//! claims. Early stores of version 3 have no index by number. Always true: a step that was cut off is done again from its beginning; what is written twice is
 //! the same.
 
 use std::ops::Bound;
@@ -19,6 +19,7 @@ use hearth_protocol::{
 
 use super::{
     disk::{Direction, Overlay, ReadError, Reader, WriteError, Writer},
+    forks,
     keep::{Spot, communities, enter, read_item},
     keys::{self, Key, Table},
 };
@@ -41,7 +42,7 @@ type Change = fn(&mut Overlay<'_>, &[u8], &[u8]) -> Result<(), ReadError>;
 /// what is written in the end.
 type Step = (Table, &'static [(Table, Change)], fn(&mut Overlay<'_>) -> Result<(), ReadError>);
 
-const STEPS: [Step; 3] = [
+const STEPS: [Step; 4] = [
     (Table::Indexed, &[(Table::Set, index_author)], |_| Ok(())),
     (Table::Placed, &[(Table::Set, place)], |_| Ok(())),
     (
@@ -49,6 +50,7 @@ const STEPS: [Step; 3] = [
         &[(Table::AuthorOnce, add_time), (Table::Set, move_item), (Table::Timeline, list_at_place)],
         count_listed,
     ),
+    (Table::Numbered, &[(Table::Author, forks::index)], |_| Ok(())),
 ];
 
 /// Brings the tables up to this version.

@@ -15,7 +15,7 @@ use crate::{
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, Ban, KeptEnvelope, Ledger, Met, PendingJoin},
+    ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin},
     link::{Envelope, Outcome},
     reconcile::{Place, Position, ShortId, short, stands_at},
     signed::Signed,
@@ -214,6 +214,21 @@ impl Ledger for Memory {
         device: PublicKey,
     ) -> Result<Option<(u32, ItemId)>, Infallible> {
         Ok(self.chain_ends.get(&(community, scope, device)).copied())
+    }
+    fn forks(&self, community: CommunityId) -> Result<Vec<Fork>, Infallible> {
+        let mut signed: BTreeMap<(PublicKey, u8, u32), Vec<&Item>> = BTreeMap::new();
+        for item in self.items.values().filter(|item| item.header.community == community) {
+            let header = &item.header;
+            signed.entry((header.device, header.scope.number(), header.seq)).or_default().push(item);
+        }
+        let mut forks: BTreeMap<PublicKey, Fork> = BTreeMap::new();
+        for ((device, _, seq), items) in signed {
+            if let [first, second, ..] = items[..] {
+                let fork = Fork { device, scope: first.header.scope, seq, first: first.id, second: second.id };
+                forks.entry(device).or_insert(fork);
+            }
+        }
+        Ok(forks.into_values().collect())
     }
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Infallible> {
         Ok(self.changes(id, Kind::TOMBSTONE).any(|i| i.header.author == author))
