@@ -1,11 +1,11 @@
 //! What it costs to find out what differs between two sets of ids: cargo bench -p hearth-tests --bench sync
 //!
-//! Sketches as nodes keep them, beside negentropy as it comes, in one run. Both find the same ids, or the run ends.
-//! `HEARTH_LONG=1` goes on to a million ids and 20,000 differences, the most that a sketch is asked about;
-//! `HEARTH_PLOT=docs/performance/sync.svg` draws what was measured.
+//! As nodes do it, beside negentropy as it comes, in one run: by sketches, and where too many differ by periods and
+//! lists of ids. Both find the same ids, or the run ends. `HEARTH_LONG=1` goes on to a million ids and 100,000
+//! differences, spread over all of time or all of the last month;
+//! `HEARTH_PLOT=docs/performance/sync.svg` draws what was measured of those that are spread.
 
 use std::{
-    collections::BTreeSet,
     env,
     io::{self, Write as _},
     path::Path,
@@ -14,20 +14,21 @@ use std::{
 
 use hearth_protocol::{
     bytes::Bytes,
-    reconcile::{CELL_BYTES, Cells, Difference, ShortId, Sketch, short},
+    reconcile::{Place, ShortId, positions},
     testing::Dice,
+    wire::SetName,
 };
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 
-/// Bytes that each answer carries beside its cells, and each question: fingerprints, tags and framing.
-const FRAMING: usize = 140;
-/// The cells that are asked for first, as the engine does.
-const FIRST: usize = 48;
+use self::ours::Side;
 
+#[path = "sync/ours.rs"]
+mod ours;
 #[path = "sync/plot.rs"]
 mod plot;
 
-type AnyId = Bytes<32>;
+/// The periods over which ids are spread: two years.
+const PERIODS: u64 = 24;
 
 /// Prints a line.
 macro_rules! say {
@@ -52,15 +53,32 @@ impl Cost {
     }
 }
 
+/// Where in time the ids lie that differ.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// As all others do.
+    Ever,
+    /// In the newest period, as after a line was cut.
+    Lately,
+}
+
 fn main() {
     let long = env::var_os("HEARTH_LONG").is_some();
     let sizes: &[usize] = if long { &[1_000, 10_000, 100_000, 1_000_000] } else { &[1_000, 10_000, 100_000] };
-    let differences: &[usize] = if long { &[1, 10, 100, 1_000, 10_000, 20_000] } else { &[1, 10, 100, 1_000] };
-    say!("ids       differ    | sketch: rounds  bytes     CPU a side ms | negentropy: rounds  bytes     CPU a side ms");
+    let differences: &[usize] =
+        if long { &[1, 10, 100, 1_000, 10_000, 20_000, 50_000, 100_000] } else { &[1, 10, 100, 1_000] };
+    say!(
+        "ids       differ    when   | ours: rounds  lists     bytes     CPU a side ms | negentropy: rounds  bytes     CPU a side ms"
+    );
     let mut measured = Vec::new();
     for size in sizes {
         for differ in differences.iter().filter(|differ| **differ <= *size) {
-            measured.push(one(*size, *differ));
+            measured.push(one(*size, *differ, When::Ever));
+        }
+    }
+    if long {
+        for (size, differ) in [(100_000, 50_000), (1_000_000, 50_000), (1_000_000, 100_000)] {
+            let _ = one(size, differ, When::Lately);
         }
     }
     spread(if long { 400 } else { 100 });
@@ -77,27 +95,32 @@ struct Measured {
     ranges: Cost,
 }
 
-fn ids(dice: &mut Dice, count: usize) -> Vec<AnyId> {
+/// So many ids, from this period on.
+fn places(dice: &mut Dice, count: usize, from: u64) -> Vec<Place> {
     let id =
         |dice: &mut Dice| Bytes([(); 4].map(|()| dice.draw().to_le_bytes()).concat().try_into().expect("32 bytes"));
-    (0..count).map(|_| id(dice)).collect()
+    let times = positions(SetName::Items, from).0..=positions(SetName::Items, PERIODS - 1).1;
+    (0..count).map(|_| (dice.within(&times), id(dice))).collect()
 }
 
 /// Two sets that have so many ids each, of which half of the differing ones are on each side.
-fn sets(dice: &mut Dice, size: usize, differ: usize) -> (Vec<AnyId>, Vec<AnyId>) {
-    let common = ids(dice, size - differ / 2);
-    let with = |more: Vec<AnyId>| common.iter().copied().chain(more).collect();
-    (with(ids(dice, differ / 2)), with(ids(dice, differ - differ / 2)))
+fn sets(dice: &mut Dice, size: usize, differ: usize, when: When) -> (Vec<Place>, Vec<Place>) {
+    let common = places(dice, size - differ / 2, 0);
+    let from = if when == When::Ever { 0 } else { PERIODS - 1 };
+    let with = |more: Vec<Place>| common.iter().copied().chain(more).collect();
+    (with(places(dice, differ / 2, from)), with(places(dice, differ - differ / 2, from)))
 }
 
-fn one(size: usize, differ: usize) -> Measured {
+fn one(size: usize, differ: usize, when: When) -> Measured {
     let mut dice = Dice::new((size * 7 + differ) as u64);
-    let (ours, theirs) = sets(&mut dice, size, differ);
-    let sketches = by_sketch(&ours, &theirs, differ);
+    let (ours, theirs) = sets(&mut dice, size, differ, when);
+    let (sketches, lists) = by_sketch(&ours, &theirs, differ);
     let ranges = by_negentropy(&ours, &theirs, differ);
     say!(
-        "{size:<9} {differ:<9} |         {:>6} {:>9} {:>13.3}      |             {:>6} {:>9} {:>13.3}",
+        "{size:<9} {differ:<9} {:<6} |       {:>6} {:>6} {:>9} {:>13.3}      |             {:>6} {:>9} {:>13.3}",
+        if when == When::Ever { "ever" } else { "lately" },
         sketches.rounds,
+        lists,
         sketches.bytes,
         sketches.side_ms(),
         ranges.rounds,
@@ -107,56 +130,28 @@ fn one(size: usize, differ: usize) -> Measured {
     Measured { size, differ, sketches, ranges }
 }
 
-fn sketch(of: &[AnyId], cells: usize) -> Sketch {
-    let mut sketch = Sketch::with_cells(cells);
-    of.iter().for_each(|id| sketch.add(&short(id)));
-    sketch
+/// As nodes ask; what they keep of their sets is there before. Also how often ids were listed.
+fn by_sketch(ours: &[Place], theirs: &[Place], differ: usize) -> (Cost, usize) {
+    let (mut our_side, mut their_side) = (Side::new(ours, differ), Side::new(theirs, differ));
+    let found = ours::compare(&mut our_side, &mut their_side);
+    let all: Vec<&ShortId> = our_side.names().collect();
+    assert!(their_side.names().eq(all.iter().copied()), "both have the same in the end");
+    assert_eq!(all.len(), ours.len() + differ - differ / 2, "and nothing is left out");
+    let [ours, theirs] = found.took;
+    (Cost { rounds: found.rounds, bytes: found.bytes, ours, theirs }, found.lists)
 }
 
-/// As the engine asks; the sketches are there before, as a node keeps them.
-fn by_sketch(ours: &[AnyId], theirs: &[AnyId], differ: usize) -> Cost {
-    let (our_sketch, their_sketch) = (sketch(ours, 3 * differ + FIRST), sketch(theirs, 3 * differ + FIRST));
-    let mut cost = Cost::default();
-    let (mut shown, mut to) = (Cells::default(), FIRST);
-    let found = loop {
-        let begin = Instant::now();
-        let sent = their_sketch.cells(shown.count(), to).to_bytes();
-        cost.theirs += begin.elapsed();
-        cost.rounds += 1;
-        cost.bytes += FRAMING + sent.len();
-        let begin = Instant::now();
-        shown.extend(Cells::from_bytes(&sent));
-        let difference = our_sketch.difference(&shown);
-        cost.ours += begin.elapsed();
-        assert_eq!(sent.len() % CELL_BYTES, 0);
-        if difference.whole {
-            break difference;
-        }
-        to = Difference::cells_for(difference.estimate).max(to + to.div_ceil(4));
-    };
-    // What we lack is named once, and what they lack twice: when it is offered and when it is fetched.
-    cost.bytes += 17 * (found.theirs.len() + 2 * found.ours.len());
-    let (ours, theirs): (BTreeSet<ShortId>, BTreeSet<ShortId>) =
-        (ours.iter().map(short).collect(), theirs.iter().map(short).collect());
-    assert_eq!(found.theirs.into_iter().collect::<BTreeSet<_>>(), theirs.difference(&ours).copied().collect());
-    assert_eq!(found.ours.into_iter().collect::<BTreeSet<_>>(), ours.difference(&theirs).copied().collect());
-    cost
-}
-
-fn storage(of: &[AnyId]) -> NegentropyStorageVector {
+fn storage(of: &[Place]) -> NegentropyStorageVector {
     let mut storage = NegentropyStorageVector::with_capacity(of.len());
-    for id in of {
-        // Ids are spread over time as they are over their own space.
-        let (first, _) = id.0.split_at(8);
-        let time = u64::from_be_bytes(first.try_into().expect("8 bytes")) >> 32;
-        storage.insert(time, Id::from_byte_array(id.0)).expect("it is not sealed yet");
+    for (time, id) in of {
+        storage.insert(*time, Id::from_byte_array(id.0)).expect("it is not sealed yet");
     }
     storage.seal().expect("it is sealed once");
     storage
 }
 
 /// As the crate comes; the storages are sealed before, as they would be kept.
-fn by_negentropy(ours: &[AnyId], theirs: &[AnyId], differ: usize) -> Cost {
+fn by_negentropy(ours: &[Place], theirs: &[Place], differ: usize) -> Cost {
     let (ours, theirs) = (storage(ours), storage(theirs));
     let mut client = Negentropy::borrowed(&ours, 64 * 1024).expect("a frame of 64 KiB is allowed");
     let mut server = Negentropy::borrowed(&theirs, 64 * 1024).expect("a frame of 64 KiB is allowed");
@@ -186,8 +181,8 @@ fn spread(times: u64) {
     for seed in 0..times {
         let mut dice = Dice::new(seed);
         // What is common cancels out, so that few are enough here.
-        let (ours, theirs) = sets(&mut dice, 2_000, 100);
-        let cost = by_sketch(&ours, &theirs, 100);
+        let (ours, theirs) = sets(&mut dice, 2_000, 100, When::Ever);
+        let (cost, _) = by_sketch(&ours, &theirs, 100);
         bytes.push(cost.bytes);
         rounds.push(cost.rounds);
     }
