@@ -13,7 +13,7 @@ use std::{
 };
 
 use hearth_protocol::{
-    engine::{Answer, Effect, Engine, Event, Identity, Input, PeerName, Ticket, Verdict},
+    engine::{Answer, ClockDoubt, Effect, Engine, Event, Identity, Input, PeerName, Ticket, Verdict},
     time::Millis,
     wire::Request,
 };
@@ -311,6 +311,13 @@ impl Driver {
         if let Event::Banned(peer, until) = &event {
             tracing::warn!(peer = network::peer_text(peer), until_ms = until.0, "a peer is banned");
         }
+        match &event {
+            Event::Clock(Some(ClockDoubt { is_ahead, off_ms, persons, heard })) => {
+                tracing::warn!(is_ahead, off_ms, persons, heard, "this device's clock is wrong, by what members sign");
+            }
+            Event::Clock(None) => tracing::info!("this device's clock agrees with the members' again"),
+            _ => {}
+        }
         // Nobody watches where this fails.
         let _ = self.events.send(event);
     }
@@ -348,6 +355,7 @@ impl Driver {
             peers: self.engine.connected_peers(),
             refusals: self.state.refusals.clone(),
             conduct: self.engine.conduct().clone(),
+            clock: self.engine.clock_doubt(),
         };
         self.snapshot.send_replace(Arc::new(snapshot));
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hearth_protocol::{
-    engine::{Answer, Command, CommandRefusal, Conduct, Event, Input, PeerName, Standing},
+    engine::{Answer, ClockDoubt, Command, CommandRefusal, Conduct, Event, Input, PeerName, Standing},
     id::CommunityId,
     time::Millis,
 };
@@ -78,6 +78,8 @@ pub struct Snapshot {
     pub refusals: BTreeMap<&'static str, u64>,
     /// How peers behave, and who is banned.
     pub conduct: Arc<Conduct>,
+    /// That this node's clock seems to be wrong.
+    pub clock: Option<ClockDoubt>,
 }
 
 /// For commands and for watching; cheap to clone.

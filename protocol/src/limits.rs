@@ -224,6 +224,16 @@ limits! {
     PEER_BYTES: usize = 64, "bytes";
     /// Lists of addresses kept of one community: as many as it can have members on one node's disk.
     ADDRESS_BOOK: usize = 1_000, "of a community";
+    /// Persons who must claim another time than this node's clock shows, each more than ten minutes off and to the same
+    /// side, before it is doubted (F6): one or two may be wrong themselves.
+    CLOCK_PERSONS: usize = 3, "of a node";
+    /// Persons who must have told of what was signed long ago, before this node's clock is held to be ahead: one could
+    /// have held it back.
+    CLOCK_TELLERS: usize = 2, "of a node";
+    /// How long that counts which somebody claimed: an hour.
+    CLOCK_WITHIN_MS: u64 = 60 * 60 * 1000, "ms";
+    /// Persons whose last claim is remembered.
+    CLOCK_CLAIMS: usize = 1_000, "of a node";
     /// Strikes that make a ban: one may be a broken disk, three are no accident.
     STRIKES: usize = 3, "of a peer";
     /// How long a strike counts: an hour.

@@ -1,8 +1,8 @@
 //! Clocks that are wrong (F6): what is written stays, what is signed ahead of its time waits and comes when it is due,
-//! and whoever's clock was wrong sees everything once it is right.
+//! and whoever's clock was wrong is told so, nobody else is, and sees everything once it is right.
 
 use hearth_protocol::{
-    engine::{Event, ROUND_MS},
+    engine::{ClockDoubt, Event, ROUND_MS},
     id::{CommunityId, ItemId},
     ledger::Ledger as _,
     limits,
@@ -47,6 +47,27 @@ fn readable(simulator: &Simulator, name: &str, garden: CommunityId, items: &[Ite
     items.iter().filter(|item| readable.contains(item)).count()
 }
 
+/// What a node was told of its own clock last.
+fn doubt(simulator: &Simulator, name: &str) -> Option<ClockDoubt> {
+    let told = simulator.events(name).iter().rev().find_map(|event| match event {
+        Event::Clock(doubt) => Some(*doubt),
+        _ => None,
+    });
+    let told = told.flatten();
+    assert_eq!(simulator.engine(name).clock_doubt().map(|doubt| doubt.is_ahead), told.map(|doubt| doubt.is_ahead));
+    told
+}
+
+/// Whether bob's clock is ahead, and how far, when all have written; none where it is less than ten minutes off.
+fn off(wrong: Wrong, ahead_ms: u64) -> Option<(bool, u64)> {
+    match wrong {
+        _ if ahead_ms > limits::FUTURE_MS => Some((true, ahead_ms)),
+        Wrong::By(ms) if ms < 0 => Some((false, ms.unsigned_abs())),
+        Wrong::BackAnHour => Some((false, 60 * MINUTE_MS)),
+        Wrong::By(_) | Wrong::Twice => None,
+    }
+}
+
 /// Everybody writes once, in turn, in so long.
 fn write(simulator: &mut Simulator, garden: CommunityId, text: &str, span_ms: u64) -> (Vec<ItemId>, Vec<ItemId>) {
     let (mut bobs, mut others) = (Vec::new(), Vec::new());
@@ -77,9 +98,13 @@ fn case(seed: u64, wrong: Wrong, ahead_ms: u64) {
     if let Wrong::BackAnHour = wrong {
         simulator.set_clock("bob", -3_600_000);
     }
-    let (more, most) = write(&mut simulator, garden, "second", 10_000);
-    bobs.extend(more);
-    others.extend(most);
+    // A clock that goes too fast is far enough off only now, and has to be heard of from enough of them.
+    let more = if matches!(wrong, Wrong::Twice) { &["second", "third", "fourth"][..] } else { &["second"][..] };
+    for text in more {
+        let (more, most) = write(&mut simulator, garden, text, 10_000);
+        bobs.extend(more);
+        others.extend(most);
+    }
     simulator.run_for(15_000);
     let is_ahead = ahead_ms > limits::FUTURE_MS;
     let seen = |simulator: &Simulator, name| readable(simulator, name, garden, &bobs);
@@ -93,11 +118,27 @@ fn case(seed: u64, wrong: Wrong, ahead_ms: u64) {
         }
     }
 
+    // bob alone is told, by what the others claim; whose clock is right is not, by what bob claims.
+    for name in NAMES {
+        let told = doubt(&simulator, name);
+        match off(wrong, ahead_ms).filter(|_| name == "bob") {
+            None => assert_eq!(told, None, "{wrong:?}: {name}"),
+            Some((is_ahead, off_ms)) => {
+                let told = told.unwrap_or_else(|| panic!("{wrong:?}: bob is told nothing"));
+                assert_eq!(told.is_ahead, is_ahead, "{wrong:?}: {told:?}");
+                assert!(told.off_ms.abs_diff(off_ms) < MINUTE_MS, "{wrong:?}: {told:?}");
+            }
+        }
+    }
+
     // bob's clock is right again: whatever others wrote is there within two rounds, bob's own after a restart too.
     simulator.set_pace("bob", 1_000);
     simulator.set_clock("bob", 0);
     simulator.run_for(2 * ROUND_MS + 1_000);
     assert_eq!(readable(&simulator, "bob", garden, &others), others.len(), "{wrong:?}: others' at bob");
+    for name in NAMES {
+        assert_eq!(doubt(&simulator, name), None, "{wrong:?}: {name}, when all is right");
+    }
     simulator.stop("bob");
     assert_eq!(seen(&simulator, "bob"), bobs.len(), "{wrong:?}");
 

@@ -3,10 +3,11 @@
 
 use hearth_protocol::{
     authority::{Cause, Finding, Role, findings},
-    engine::{BY_HAND, Conduct, Forked, Standing},
+    engine::{BY_HAND, ClockDoubt, Conduct, Forked, Standing},
     id::{CommunityId, ItemId, OpId, PersonId},
     key::PublicKey,
     ledger::Ban,
+    time::DAY_MS,
 };
 use serde_json::{Value, json};
 
@@ -138,6 +139,38 @@ fn view(standing: &Standing, me: PersonId, finding: &Finding) -> Option<Value> {
     }))
 }
 
+/// That this device's clock is wrong, by what members claim in what they sign.
+pub(super) fn clock(doubt: &ClockDoubt) -> Value {
+    let ClockDoubt { is_ahead, off_ms, persons, heard } = doubt;
+    let (off, which, comes) = if *is_ahead {
+        (span(*off_ms), "ahead", "others hold back what you write until its time has come for them")
+    } else {
+        (span(*off_ms), "behind", "what others write is held back here until its time has come")
+    };
+    json!({
+        "community": null,
+        "community_name": null,
+        "kind": "wrong_clock",
+        "person": null,
+        "what": format!(
+            "the clock of this device is {off} {which}, by what {persons} of the {heard} members have signed who were \
+             heard in the last hour; theirs agree, so it is this one that is wrong. Until it is set right, {comes}"
+        ),
+        "do": cfg!(target_os = "linux").then_some("timedatectl set-ntp true"),
+        "urgent": true,
+        "clock": { "ahead": is_ahead, "off_ms": off_ms, "persons": persons, "heard": heard },
+    })
+}
+
+/// A span of time, in the largest unit of which there are two.
+fn span(ms: u64) -> String {
+    const MINUTE_MS: u64 = 60_000;
+    let units = [(DAY_MS, "days"), (60 * MINUTE_MS, "hours")];
+    let unit = units.into_iter().find(|(unit, _)| ms >= 2 * unit);
+    let (unit, name) = unit.unwrap_or((MINUTE_MS, "minutes"));
+    format!("{} {name}", ms / unit)
+}
+
 /// Members whose nodes were banned for what they sent: nobody else is told.
 pub(super) fn banned(standing: &Standing, conduct: &Conduct) -> Vec<Value> {
     let view = |ban: &Ban| {
@@ -235,5 +268,30 @@ fn because(cause: Cause) -> &'static str {
             "the member who let them in used one invite twice at once. Their node asks another member by itself"
         }
         Cause::DeviceRevoked => "the device that let them in, or invited them, was revoked",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_told_with_how_far_and_by_whom() {
+        let minute = 60_000;
+        for (off_ms, said) in [
+            (11 * minute, "11 minutes"),
+            (119 * minute, "119 minutes"),
+            (120 * minute, "2 hours"),
+            (47 * 60 * minute, "47 hours"),
+            (3_650 * DAY_MS, "3650 days"),
+        ] {
+            assert_eq!(span(off_ms), said);
+        }
+        for (is_ahead, which) in [(true, "2 days ahead"), (false, "2 days behind")] {
+            let told = clock(&ClockDoubt { is_ahead, off_ms: 2 * DAY_MS, persons: 3, heard: 4 });
+            let what = told["what"].as_str().unwrap();
+            assert!(what.contains(which) && what.contains("3 of the 4 members"), "{what}");
+            assert_eq!((&told["urgent"], &told["clock"]["ahead"]), (&json!(true), &json!(is_ahead)));
+        }
     }
 }

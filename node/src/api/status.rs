@@ -51,8 +51,12 @@ struct Kept {
 }
 
 fn kept(sight: &Sight<'_>, here: PublicKey) -> Answered<Kept> {
-    let mut kept =
-        Kept { communities: Vec::new(), findings: Vec::new(), bytes: sight.reader.bytes_on_disk()?, items: 0 };
+    let mut kept = Kept {
+        communities: Vec::new(),
+        findings: sight.snapshot.clock.iter().map(findings::clock).collect(),
+        bytes: sight.reader.bytes_on_disk()?,
+        items: 0,
+    };
     let mut communities = sight.communities();
     communities.sort_by_key(|id| Some(*id) != sight.snapshot.own_space);
     for id in communities {

@@ -13,10 +13,12 @@ impl Engine {
     /// by the clock of before it would be done only when that comes to where it had been.
     pub(super) fn follow_clock(&mut self, now: Millis) {
         let back = self.seen.since(now);
+        self.claims.passed(now, now.since(self.seen));
         self.seen = now;
         if back == 0 {
             return;
         }
+        self.claims.put_back();
         let comparisons = self.peers.values_mut().flat_map(|peer| peer.compare_at.values_mut());
         let looks = self.looking.iter_mut().map(|(_, until)| until);
         let pairings = self.pairing.iter_mut().map(super::devices::Pairing::until_mut);

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::input::{PeerName, Ticket};
+use super::{
+    clock::ClockDoubt,
+    input::{PeerName, Ticket},
+};
 use crate::{
     authority::{OperationRefusal, Role, WriteRefusal},
     id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
@@ -208,6 +211,8 @@ pub enum Event {
     Struck(&'static str),
     /// A peer is refused until then.
     Banned(PeerName, Millis),
+    /// This node's clock seems to be wrong, or further from right than before; none: no more (F6).
+    Clock(Option<ClockDoubt>),
 }
 
 /// What can be seen of a community with an invite in hand.

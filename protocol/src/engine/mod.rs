@@ -8,7 +8,7 @@
 //! about their own devices, `chores` what the node does by itself; `receive` is what arrives,
 //! `relay` what crosses borders; `session` is talk with one peer, `handshake` its beginning, `sync`
 //! catching up with it, `pull` how far that has come, `serve` its other end, `sets` what is compared;
-//! `shares` is how much of one author is taken, `forks` which devices signed two things under one number;
+//! `shares` is how much of one author is taken, `clock` whether this node's own clock is wrong, `forks` which devices signed two things under one number;
 //! `epochs` is about keys; `conduct` is what is remembered of peers' behaviour, and `bans` what becomes of
 //! those that misbehave.
 
@@ -20,6 +20,7 @@ mod bans;
 mod chains;
 mod check;
 mod chores;
+mod clock;
 mod conduct;
 mod devices;
 mod due;
@@ -45,6 +46,7 @@ mod tests;
 mod waiting;
 
 pub use check::{CheckedCarry, CheckedGossip, Fetched, Unchecked, check_gossip, check_response, read_response};
+pub use clock::ClockDoubt;
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
 pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
@@ -134,6 +136,8 @@ pub struct Engine {
     chains: chains::Chains,
     /// Items from further ahead than may be (T1).
     parked: due::Parked,
+    /// What time it is by what others claim (F6).
+    claims: clock::Claims,
     /// How much of each author was taken (T6).
     shares: shares::Shares,
     chores: BTreeMap<(CommunityId, chores::Chore), Millis>,
@@ -188,6 +192,7 @@ impl Engine {
             unproven: BTreeSet::new(),
             chains: chains::Chains::default(),
             parked: due::Parked::default(),
+            claims: clock::Claims::default(),
             shares: shares::Shares::default(),
             chores: BTreeMap::new(),
             confirm_after_ms: CONFIRM_AFTER_MS,
@@ -360,6 +365,7 @@ impl Engine {
             let communities: Vec<CommunityId> = self.communities.keys().copied().collect();
             communities.into_iter().for_each(|community| self.plan_chores(now, community));
             effects.extend(self.forget_expired(now));
+            effects.extend(self.doubt_again(now));
             effects.extend(self.round());
         }
         effects.extend(self.probe(now));

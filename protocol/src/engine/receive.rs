@@ -11,6 +11,7 @@ use super::{
     author::{item, keep_item},
     bans::struck_by,
     chains::OnChain,
+    clock,
     due::is_ahead,
 };
 use crate::{
@@ -76,6 +77,7 @@ impl Engine {
                 return Ok(effects);
             }
         };
+        let claim = clock::of_gossip(&gossip);
         let (received, mut effects) = match gossip {
             CheckedGossip::Operation(operation) => {
                 let (received, mut effects) = self.receive_operation(now, community, *operation);
@@ -112,6 +114,7 @@ impl Engine {
             effects.extend(self.compare(peer, community));
         }
         effects.extend(received.strike());
+        effects.extend(self.hear_claim(now, community, Some(peer), claim));
         // The judgement first: others wait for it.
         effects.insert(0, Effect::Judge { token, verdict });
         Ok(effects)

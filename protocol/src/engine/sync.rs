@@ -20,6 +20,7 @@ use std::{
 use super::{
     Decided, Effect, Engine, Event, Fetched, Keep, PeerName, Standing,
     bans::struck_by,
+    clock,
     pull::{Period, Pull, Shown, Step, beyond},
     receive::Received,
     serve::{Reader, missing, rises},
@@ -484,6 +485,7 @@ impl Engine {
         ledger: &L,
     ) -> Decided<L> {
         let Some(Question::Pull(community)) = self.question_of(peer, id) else { return Ok(Vec::new()) };
+        let claim = clock::of_fetched(&thing);
         let (name, received, mut effects) = match thing {
             Fetched::Operation(operation) => {
                 let name = OpId::from(operation.id()).0;
@@ -514,6 +516,7 @@ impl Engine {
             Fetched::Refused(why) => return Ok(struck_by(why)),
         };
         effects.extend(received.strike());
+        effects.extend(self.hear_claim(now, community, None, claim));
         if let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community)) {
             let name = short(&name);
             pull.asked.retain(|asked| *asked != name);
