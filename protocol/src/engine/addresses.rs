@@ -1,7 +1,7 @@
 //! Where members can be found: signed lists of addresses, told among members only.
 
 use super::{
-    Effect, Engine, Keep, PeerName, Standing, peer_blob,
+    Effect, Engine, Event, Keep, PeerName, Standing, peer_blob,
     session::{Question, refused},
 };
 use crate::{
@@ -19,17 +19,27 @@ impl Standing {
     }
 
     /// Takes a list that is newer than what is known of its peer; of a peer that is not known, where there is room.
-    fn note(&mut self, list: &AddressList) -> bool {
+    fn note(&mut self, list: &AddressList) -> Noted {
         let name = list.peer.as_slice();
-        let wanted = match self.book.get(name) {
-            Some(known) => known.seq < list.seq,
-            None => self.book.len() < limits::ADDRESS_BOOK,
+        let noted = match self.book.get(name) {
+            Some(known) if known.seq >= list.seq => Noted::Known,
+            None if self.book.len() >= limits::ADDRESS_BOOK => Noted::NoRoom,
+            Some(_) | None => Noted::New,
         };
-        if wanted {
+        if noted == Noted::New {
             self.book.insert(name.to_vec(), list.clone());
         }
-        wanted
+        noted
     }
+}
+
+/// What became of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    New,
+    /// It is no newer than what is known of its peer.
+    Known,
+    NoRoom,
 }
 
 impl Engine {
@@ -70,8 +80,13 @@ impl Engine {
         let Some(standing) = self.standing_mut(community) else { return Vec::new() };
         let mut effects = Vec::new();
         for list in lists {
-            if list.peer != own && standing.note(&list) {
-                effects.push(Effect::Keep(Keep::Addresses { community, list }));
+            if list.peer == own {
+                continue;
+            }
+            match standing.note(&list) {
+                Noted::New => effects.push(Effect::Keep(Keep::Addresses { community, list })),
+                Noted::Known => {}
+                Noted::NoRoom => effects.push(Effect::Tell(Event::Refused("book_full"))),
             }
         }
         effects
@@ -97,11 +112,14 @@ mod tests {
         let mut standing = Standing::new(community("garden", &[alice()]), (alice().person(), alice().device.public()));
         around(limits::ADDRESS_BOOK, [most - 1, most, most], |n| {
             standing.book.clear();
-            (0..n).filter(|peer| standing.note(&list(*peer, 1))).count()
+            let noted: Vec<Noted> = (0..n).map(|peer| standing.note(&list(peer, 1))).collect();
+            let count = |which: Noted| noted.iter().filter(|noted| **noted == which).count();
+            assert_eq!(count(Noted::NoRoom), n.saturating_sub(most), "what is dropped is counted");
+            count(Noted::New)
         });
         assert_eq!(standing.book.len(), most);
-        assert!(standing.note(&list(0, 2)), "a peer that is known has moved");
-        assert!(!standing.note(&list(0, 2)) && !standing.note(&list(0, 1)), "nothing new");
-        assert!(!standing.note(&list(most, 1)), "there is no room for another one");
+        assert_eq!(standing.note(&list(0, 2)), Noted::New, "a peer that is known has moved");
+        assert_eq!([2, 1].map(|seq| standing.note(&list(0, seq))), [Noted::Known; 2], "nothing new");
+        assert_eq!(standing.note(&list(most, 1)), Noted::NoRoom, "there is no room for another one");
     }
 }

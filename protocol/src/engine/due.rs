@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{CheckedCarry, Engine};
+use super::{CheckedCarry, Effect, Engine, Event};
 use crate::{bytes::Bytes, id::CommunityId, limits, time::Millis, wire::AnyId};
 
 impl Engine {
@@ -40,8 +40,9 @@ impl Engine {
     }
 
     /// Parks what claims a time that is too far ahead, until it is due (T1). It is not passed on.
-    pub(super) fn park(&mut self, community: CommunityId, carry: Box<CheckedCarry>) {
-        self.parked.put(community, carry);
+    pub(super) fn park(&mut self, community: CommunityId, carry: Box<CheckedCarry>) -> Vec<Effect> {
+        let dropped = self.parked.put(community, carry);
+        (0..dropped).map(|_| Effect::Tell(Event::Refused("parked_full"))).collect()
     }
 
     /// Has those that are due looked at when the node is woken next: at once.
@@ -59,16 +60,19 @@ pub(super) struct Parked {
 }
 
 impl Parked {
-    fn put(&mut self, community: CommunityId, carry: Box<CheckedCarry>) {
+    /// Answers how many found no place, this one or others.
+    fn put(&mut self, community: CommunityId, carry: Box<CheckedCarry>) -> usize {
         let name = carry.envelope_id().map_or(carry.id().0, |envelope| envelope.0);
         let bytes = size(&carry);
         if self.carries.insert((due(&carry), name), (community, carry)).is_none() {
             self.bytes = self.bytes.saturating_add(bytes);
         }
+        let before = self.carries.len();
         while self.carries.len() > limits::PARKED || self.bytes > limits::PARKED_BYTES {
-            let Some((_, (_, last))) = self.carries.pop_last() else { return };
+            let Some((_, (_, last))) = self.carries.pop_last() else { break };
             self.bytes = self.bytes.saturating_sub(size(&last));
         }
+        before.saturating_sub(self.carries.len())
     }
 
     /// When the next one is due.
@@ -169,11 +173,13 @@ mod tests {
         let mut parked = Parked::default();
         around(limits::PARKED, [limits::PARKED - 1, limits::PARKED, limits::PARKED], |n| {
             parked = Parked::default();
-            (1..=n).for_each(|n| parked.put(GARDEN, post(limits::FUTURE_MS + n as u64, "text")));
+            let put = (1..=n).map(|n| parked.put(GARDEN, post(limits::FUTURE_MS + n as u64, "text")));
+            let dropped = put.sum::<usize>();
+            assert_eq!(parked.carries.len() + dropped, n, "what is dropped is counted");
             parked.carries.len()
         });
         assert!(parked.carries.values().all(|(_, carry)| !is_ahead(carry, NOW.after(limits::PARKED as u64))));
-        parked.put(GARDEN, post(limits::FUTURE_MS + 1, "one more, and due first"));
+        assert_eq!(parked.put(GARDEN, post(limits::FUTURE_MS + 1, "one more, and due first")), 1);
         assert_eq!(parked.carries.len(), limits::PARKED);
         assert!(parked.carries.values().all(|(_, carry)| !is_ahead(carry, NOW.after(limits::PARKED as u64 - 1))));
     }
@@ -186,11 +192,13 @@ mod tests {
         // The last fills what the others leave.
         around(limits::PARKED_BYTES, [others + 1, others + 1, others], |bytes| {
             let mut parked = Parked::default();
-            (0..others).for_each(|n| parked.put(GARDEN, post(limits::FUTURE_MS + 1 + n as u64, &text)));
+            let put = (0..others).map(|n| parked.put(GARDEN, post(limits::FUTURE_MS + 1 + n as u64, &text)));
+            assert_eq!(put.sum::<usize>(), 0);
             let left = bytes - parked.bytes;
             let last = post(2 * limits::FUTURE_MS, &"x".repeat(text.len() + left - each));
             assert_eq!(size(&last), left);
-            parked.put(GARDEN, last);
+            let dropped = parked.put(GARDEN, last);
+            assert_eq!(parked.carries.len() + dropped, others + 1, "what is dropped is counted");
             assert!(parked.bytes <= limits::PARKED_BYTES);
             parked.carries.len()
         });

@@ -117,17 +117,24 @@ impl Pull {
     }
 
     /// Notes that something of the set at hand has come without its body. What comes so twice is not asked
-    /// for again, nor is what is beyond the bound: the next comparison shows it.
-    pub(super) fn announce(&mut self, id: ShortId) {
-        if self.announced.len() < limits::OFFERED && self.announced.insert(id) {
+    /// for again, nor is what is beyond the bound: the next comparison shows it. Answers false where it is beyond.
+    pub(super) fn announce(&mut self, id: ShortId) -> bool {
+        if self.announced.len() >= limits::OFFERED {
+            return self.announced.contains(&id);
+        }
+        if self.announced.insert(id) {
             self.late.entry(self.set).or_default().push_back(id);
         }
+        true
     }
 
     /// Notes what the peer has offered of a set, to be fetched after what is being fetched; no more than the bound.
-    pub(super) fn offer(&mut self, set: SetName, ids: &[ShortId]) {
+    /// Answers false where some are beyond.
+    pub(super) fn offer(&mut self, set: SetName, ids: &[ShortId]) -> bool {
         let offers = self.offers.entry(set).or_default();
-        offers.extend(ids.iter().take(limits::OFFERED.saturating_sub(offers.len())));
+        let room = limits::OFFERED.saturating_sub(offers.len());
+        offers.extend(ids.iter().take(room));
+        ids.len() <= room
     }
 
     /// Wants what is missing here; what has been announced is wanted later.
@@ -205,13 +212,22 @@ mod tests {
         let most = limits::OFFERED;
         around(limits::OFFERED, [most - 1, most, most], |n| {
             let mut pull = Pull::new(Step::Next);
-            (0..n as u128).for_each(|number| pull.announce(Bytes(number.to_be_bytes())));
-            pull.late.values().map(VecDeque::len).sum()
+            let taken = (0..n as u128).filter(|number| pull.announce(Bytes(number.to_be_bytes()))).count();
+            assert!(pull.announce(Bytes([0; 16])), "what is noted already is not beyond the bound");
+            assert_eq!(pull.late.values().map(VecDeque::len).sum::<usize>(), taken, "the rest is answered for");
+            taken
+        });
+        around(limits::OFFERED, [true, true, false], |n| {
+            let mut pull = Pull::new(Step::Next);
+            let ids: Vec<ShortId> = (0..n as u128).map(|number| Bytes(number.to_be_bytes())).collect();
+            ids.chunks(limits::FETCH).all(|some| pull.offer(SetName::Items, some))
         });
         around(limits::OFFERED, [most - 1, most, most], |n| {
             let mut pull = Pull::new(Step::Next);
             let ids: Vec<ShortId> = (0..n as u128).map(|number| Bytes(number.to_be_bytes())).collect();
-            ids.chunks(limits::FETCH).for_each(|some| pull.offer(SetName::Items, some));
+            ids.chunks(limits::FETCH).for_each(|some| {
+                pull.offer(SetName::Items, some);
+            });
             pull.offers.values().map(VecDeque::len).sum()
         });
     }

@@ -283,8 +283,8 @@ impl Engine {
         }
         match self.judge_item(now, community, &carry, ledger)? {
             Judged::Ahead => {
-                self.park(community, carry);
-                Ok((Received::Ahead, Vec::new()))
+                let dropped = self.park(community, carry);
+                Ok((Received::Ahead, dropped))
             }
             Judged::Keep => {
                 let header = &carry.item.header;

@@ -298,8 +298,8 @@ impl Engine {
         }
         let Some((body, _)) = carry.body.clone() else { return Ok((Received::Early, Vec::new())) };
         if is_ahead(&carry, now) {
-            self.park(community, carry);
-            return Ok((Received::Ahead, Vec::new()));
+            let dropped = self.park(community, carry);
+            return Ok((Received::Ahead, dropped));
         }
         let Some(standing) = self.standing(community) else {
             return Ok((Received::Forbidden("no_community"), Vec::new()));

@@ -13,6 +13,7 @@
 //! forward.
 
 use std::{
+    cell::Cell,
     collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
@@ -36,6 +37,10 @@ use crate::{
     time::Millis,
     wire::{Fingerprint, Request, Response, SetName},
 };
+
+/// More was offered, or announced by its header, than waits to be fetched from one peer. The next comparison shows the
+/// rest.
+const OFFERS_FULL: Effect = Effect::Tell(Event::Refused("offers_full"));
 
 /// Cells of each set that are asked for at first: some 30 ids that differ are shown by them, and about
 /// how many more do.
@@ -164,13 +169,18 @@ impl Engine {
         set: SetName,
         ids: &[ShortId],
     ) -> Vec<Effect> {
-        let take = |pull: &mut Pull| pull.offer(set, ids);
-        self.pull(peer, community, take, || {
+        let all_taken = Cell::new(true);
+        let take = |pull: &mut Pull| all_taken.set(pull.offer(set, ids));
+        let mut effects = self.pull(peer, community, take, || {
             let mut pull = Pull::new(Step::Next);
             take(&mut pull);
             pull.next_named();
             pull
-        })
+        });
+        if !all_taken.get() {
+            effects.push(OFFERS_FULL);
+        }
+        effects
     }
 
     /// Adds to the pull that is under way, or begins one.
@@ -503,11 +513,13 @@ impl Engine {
                 {
                     pull.bundles.insert(bundle);
                 }
+                let mut effects = effects;
                 if is_announced
                     && received == Received::Early
                     && let Some(pull) = self.peers.get_mut(peer).and_then(|p| p.pulls.get_mut(&community))
+                    && !pull.announce(short(&name))
                 {
-                    pull.announce(short(&name));
+                    effects.push(OFFERS_FULL);
                 }
                 (name, received, effects)
             }
