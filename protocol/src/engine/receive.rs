@@ -13,6 +13,7 @@ use super::{
     chains::OnChain,
     clock,
     due::is_ahead,
+    shares::Shared,
 };
 use crate::{
     authority::{Operation, OperationRefusal, Role, WriteRefusal, Writing},
@@ -287,9 +288,13 @@ impl Engine {
                 Ok((Received::Ahead, dropped))
             }
             Judged::Keep => {
-                let header = &carry.item.header;
-                if !is_kept && let Some(name) = self.beyond_share(community, id, header, ledger)? {
-                    return Ok((Received::Deferred(name), vec![Effect::Tell(Event::Refused(name))]));
+                let shared = if is_kept { Shared::Within } else { self.shared(community, &carry.item, ledger)? };
+                match shared {
+                    Shared::Within => {}
+                    Shared::Beyond(name) => {
+                        return Ok((Received::Deferred(name), vec![Effect::Tell(Event::Refused(name))]));
+                    }
+                    Shared::Waits(missing) => return Ok(self.let_wait(missing, community, carry)),
                 }
                 let Some((salted, says)) = carry.body else { return Ok((Received::Early, Vec::new())) };
                 let (set, position) = stands_at(&carry.item.header, ledger)?;
@@ -305,17 +310,25 @@ impl Engine {
                 self.go_on_with_waiting(community, id, author);
                 Ok((Received::New, effects))
             }
-            Judged::Waits(missing) => {
-                let (id, author) = (carry.id(), carry.item.header.author);
-                self.waiting.wait(missing, community, carry);
-                // Those behind it on its chain need no more than to know that it is there.
-                self.go_on_with_waiting(community, id, author);
-                Ok((Received::Early, Vec::new()))
-            }
+            Judged::Waits(missing) => Ok(self.let_wait(missing, community, carry)),
             Judged::Early => Ok((Received::Early, Vec::new())),
             Judged::Refused(name) => Ok((Received::Refused(name), vec![Effect::Tell(Event::Refused(name))])),
             Judged::Forbidden(name) => Ok((Received::Forbidden(name), vec![Effect::Tell(Event::Refused(name))])),
         }
+    }
+
+    /// Lets an item wait for one that is not here yet.
+    fn let_wait(
+        &mut self,
+        missing: ItemId,
+        community: CommunityId,
+        carry: Box<CheckedCarry>,
+    ) -> (Received, Vec<Effect>) {
+        let (id, author) = (carry.id(), carry.item.header.author);
+        self.waiting.wait(missing, community, carry);
+        // Those behind it on its chain need no more than to know that it is there.
+        self.go_on_with_waiting(community, id, author);
+        (Received::Early, Vec::new())
     }
 
     /// What waited for an item that is here now is looked at again when the node is woken, and the
@@ -410,7 +423,7 @@ impl Engine {
     }
 
     /// T4.
-    fn judge_writing<L: Ledger>(
+    pub(super) fn judge_writing<L: Ledger>(
         &mut self,
         community: CommunityId,
         written: &Item,
@@ -441,7 +454,8 @@ impl Engine {
     }
 }
 
-enum Judged {
+/// What an item comes to by the rules.
+pub(super) enum Judged {
     Keep,
     /// For an item that is not here yet: its target, or one between it and the end of its chain.
     Waits(ItemId),

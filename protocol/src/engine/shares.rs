@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CommandRefusal, Engine};
+use super::{CommandRefusal, Engine, receive::Judged};
 use crate::{
     authority::{Role, policy},
     id::{CommunityId, ItemId, PersonId},
-    item::Header,
+    item::{Header, Item},
     ledger::Ledger,
     limits,
     reconcile::{ShortId, short},
@@ -90,17 +90,28 @@ fn share(role: Role, policy: &BTreeMap<u16, u32>) -> usize {
     usize::try_from(shown).unwrap_or(usize::MAX).saturating_mul(limits::STORED_TIMES)
 }
 
+/// What becomes of an item by its author's share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shared {
+    /// It is taken.
+    Within,
+    /// It is not, by this name.
+    Beyond(&'static str),
+    /// This one has to come first: it shows what the author was when they wrote.
+    Waits(ItemId),
+}
+
 impl Engine {
-    /// How many more items of an author a node takes that claim this day.
+    /// How many more items of an author a node takes that claim this day, of those that they wrote in this role.
     fn room<L: Ledger>(
         &mut self,
         community: CommunityId,
-        author: PersonId,
+        (author, role): (PersonId, Role),
         day: u64,
         ledger: &L,
     ) -> Result<usize, L::Error> {
         let most = match self.standing(community) {
-            Some(standing) if !standing.is_own_space() => share(standing.state.role(author), &standing.state.policy),
+            Some(standing) if !standing.is_own_space() => share(role, &standing.state.policy),
             _ => return Ok(usize::MAX),
         };
         let kept = match self.shares.items.get(&(community, author, day)) {
@@ -114,23 +125,45 @@ impl Engine {
         Ok(most.saturating_sub(kept))
     }
 
-    /// Whether an item that has come is beyond its author's share, and by which name.
-    pub(super) fn beyond_share<L: Ledger>(
+    /// Whether an item that has come is within its author's share.
+    pub(super) fn shared<L: Ledger>(
         &mut self,
         community: CommunityId,
-        id: ItemId,
-        header: &Header,
+        item: &Item,
         ledger: &L,
-    ) -> Result<Option<&'static str>, L::Error> {
-        let name = if self.room(community, header.author, header.ts.day(), ledger)? == 0 {
-            "day_spent"
-        } else if self.has_bytes_for(community, header) {
-            return Ok(None);
-        } else {
-            "bytes_spent"
+    ) -> Result<Shared, L::Error> {
+        let name = match self.has_room(community, item, ledger)? {
+            Shared::Within if self.has_bytes_for(community, &item.header) => return Ok(Shared::Within),
+            Shared::Within => "bytes_spent",
+            Shared::Beyond(name) => name,
+            Shared::Waits(missing) => return Ok(Shared::Waits(missing)),
         };
-        self.shares.defer(community, id);
-        Ok(Some(name))
+        self.shares.defer(community, item.id);
+        Ok(Shared::Beyond(name))
+    }
+
+    /// The share is that of today's role. Of a peripheral member it is that of members for what would stand if members
+    /// alone could write it: it was written before they were made peripheral, and lies on the chain that was closed then.
+    fn has_room<L: Ledger>(&mut self, community: CommunityId, item: &Item, ledger: &L) -> Result<Shared, L::Error> {
+        let header = &item.header;
+        let (author, day) = (header.author, header.ts.day());
+        let role = self.role_of(community, author);
+        if self.room(community, (author, role), day, ledger)? > 0 {
+            return Ok(Shared::Within);
+        }
+        // Asked only now: hardly anybody writes so much.
+        if role == Role::Peripheral && self.room(community, (author, Role::Member), day, ledger)? > 0 {
+            match self.judge_writing(community, item, Some(Role::Member), ledger)? {
+                Judged::Keep => return Ok(Shared::Within),
+                Judged::Waits(missing) => return Ok(Shared::Waits(missing)),
+                Judged::Early | Judged::Ahead | Judged::Refused(_) | Judged::Forbidden(_) => {}
+            }
+        }
+        Ok(Shared::Beyond("day_spent"))
+    }
+
+    fn role_of(&self, community: CommunityId, person: PersonId) -> Role {
+        self.standing(community).map_or(Role::None, |standing| standing.state.role(person))
     }
 
     fn has_bytes_for(&self, community: CommunityId, header: &Header) -> bool {
@@ -151,7 +184,8 @@ impl Engine {
         if self.shares.boundless {
             return Ok(Ok(()));
         }
-        let room = self.room(community, self.me.person(), now.day(), ledger)?;
+        let me = self.me.person();
+        let room = self.room(community, (me, self.role_of(community, me)), now.day(), ledger)?;
         Ok(if items <= room { Ok(()) } else { Err(CommandRefusal::DaySpent) })
     }
 

@@ -7,11 +7,15 @@ use super::{
     world::World,
 };
 use crate::{
-    authority::policy,
+    authority::{Role, policy},
+    bytes::List,
+    encoding::V1,
     engine::{Command, CommandRefusal, Event},
     id::{CommunityId, ItemId},
+    item::{Body, Reply},
     ledger::Ledger as _,
     limits,
+    text::Text,
     time::DAY_MS,
 };
 
@@ -112,4 +116,41 @@ fn bytes_beyond_a_day_come_on_the_next() {
     world.leap(DAY_MS);
     world.round();
     assert_eq!(at_alice(&world, garden), fit + 10);
+}
+
+#[test]
+fn what_somebody_wrote_as_a_member_has_a_members_share_after_they_were_made_peripheral() {
+    // bob ── alice ── carol
+    let mut world = World::of(&["alice", "bob"]);
+    let garden = story::garden(&mut world, &["bob"]);
+    set(&mut world, garden, policy::POSTS_DAY, 10);
+    set(&mut world, garden, policy::POSTS_DAY_PERIPHERAL, 1);
+    world.write_beyond_share("bob");
+    let ids: Vec<ItemId> = (0..20).map(|n| post(&mut world, "bob", garden, &format!("text {n}"), &[], 0)).collect();
+    assert_eq!(at_alice(&world, garden), 20);
+    // bob does not hear that he is made peripheral, and writes on: replies, as a peripheral member may.
+    world.cut("alice", "bob");
+    let (community, person) = (garden, world.person("bob"));
+    let lower = Command::Rule { community, person, role: Role::Peripheral, reason: Text::default() };
+    world.command("alice", lower).unwrap();
+    for n in 0..10 {
+        let mut reply = draft(&format!("reply {n}"), &[], 0);
+        reply.body = Body::Reply(Reply { version: V1, text: Text::written(&format!("reply {n}")).unwrap() });
+        reply.re = List::new(vec![ids[0]]).unwrap();
+        world.command("bob", Command::Write { communities: vec![garden], draft: reply }).unwrap();
+    }
+    world.heal();
+    world.connect("alice", "bob");
+    world.round();
+    // What he wrote then is not on the chain that was closed, whatever log it names: it has the small share, and that
+    // is spent.
+    assert_eq!((at_alice(&world, garden), refused(&world, "day_spent")), (20, 10));
+    // A newcomer takes from alice all that he wrote as a member.
+    world.stop("bob");
+    let key = story::invite(&mut world, "alice", garden, 1);
+    world.add_new("carol");
+    story::join(&mut world, "carol", &key).unwrap();
+    world.round();
+    world.round();
+    assert_eq!(world.node("carol").memory.readable(garden), world.node("alice").memory.readable(garden));
 }
