@@ -23,7 +23,7 @@ use crate::{
     limits,
     network::{self, NetworkError, NetworkHandle},
     reserve,
-    store::{self, DiskSettings, OpenError, Overlay, RowSeal},
+    store::{self, DiskSettings, OpenError, Overlay, Reader, RowSeal},
     translate,
 };
 
@@ -171,6 +171,7 @@ impl NodeError {
 pub struct Node {
     api: Api,
     handle: Handle,
+    reader: Reader,
     network: watch::Sender<Option<NetworkHandle>>,
     reached: watch::Sender<Arc<Reaches>>,
     ready: Ready,
@@ -249,11 +250,12 @@ impl Node {
         });
         let peer = network::peer_text(&keys.identity.peer);
         let token = home.token_of(keys)?;
-        let api = Api::new(home.clone(), (keys, &token), handle.clone(), reader, network.subscribe())?;
+        let api = Api::new(home.clone(), (keys, &token), handle.clone(), reader.clone(), network.subscribe())?;
         let ready = Ready { api: None, listen: Vec::new(), peer };
         Ok(Node {
             api,
             handle,
+            reader,
             network,
             reached,
             ready,
@@ -318,7 +320,7 @@ impl Node {
             keys.transport.clone(),
             network.listening,
             (self.handle.snapshot.clone(), self.reached.clone()),
-            self.handle.inbox.clone(),
+            (self.handle.inbox.clone(), self.reader.clone()),
         );
         self.tasks.spawn(async move {
             translating.await;

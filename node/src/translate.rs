@@ -6,10 +6,10 @@ use std::sync::Arc;
 use hearth_protocol::{
     bytes::{Blob, List},
     encoding::Malformed,
-    engine::{Fetched, Input, Unchecked, check_gossip, read_response},
+    engine::{CheckedGossip, Fetched, Input, Unchecked, open_gossip, read_response},
     epoch::EpochKey,
     id::CommunityId,
-    ledger::AddressList,
+    ledger::{AddressList, Ledger as _},
     signed::Unsound,
     wire::{Request, Response},
 };
@@ -19,6 +19,7 @@ use crate::{
     clock,
     handle::{Ended, Inbox, Reached, Reaches, Snapshot},
     network::{self, NetworkHandle, Order, Report, Verdict},
+    store::{Overlay, Reader},
 };
 
 /// Fewer things are not worth another thread: some milliseconds of checks.
@@ -31,7 +32,7 @@ pub(crate) async fn translate(
     transport: zeroize::Zeroizing<[u8; 32]>,
     mut listening: Vec<String>,
     (snapshot, reached): (watch::Receiver<Arc<Snapshot>>, watch::Sender<Arc<Reaches>>),
-    inbox: Inbox,
+    (inbox, reader): (Inbox, Reader),
 ) {
     let mut sent = Ok(());
     while let (Ok(()), Some(report)) = (&sent, reports.recv().await) {
@@ -71,7 +72,7 @@ pub(crate) async fn translate(
             }
             Report::Misbehaved { peer, name } => inbox.input(Input::Misbehaved { peer, name }).await,
             Report::Gossip { peer, token, topic, data } => {
-                gossip((peer, token), topic, data, &snapshot, &network, &inbox).await
+                gossip((peer, token), topic, data, (&snapshot, &reader), &network, &inbox).await
             }
         };
     }
@@ -159,7 +160,7 @@ async fn gossip(
     (peer, token): (Vec<u8>, u64),
     topic: String,
     data: Vec<u8>,
-    snapshot: &watch::Receiver<Arc<Snapshot>>,
+    (snapshot, reader): (&watch::Receiver<Arc<Snapshot>>, &Reader),
     network: &NetworkHandle,
     inbox: &Inbox,
 ) -> Result<(), Ended> {
@@ -168,9 +169,32 @@ async fn gossip(
         let _ = network.try_order(Order::Judge { token, verdict: Verdict::Ignore });
         return Ok(());
     };
-    let checked = off_thread(move || check_gossip(&data, &key, &topic)).await;
-    let gossip = checked.unwrap_or(Err(Unsound::WrongSigner)).map(|gossip| (community, gossip));
+    let reader = reader.clone();
+    let checked = off_thread(move || check_unless_kept(&data, &topic, (community, &key), &reader)).await;
+    let Some(checked) = checked.unwrap_or(Some(Err(Unsound::WrongSigner))) else {
+        // As the engine would, for a fifth of the work: gossip that the network has forgotten comes again.
+        let _ = network.try_order(Order::Judge { token, verdict: Verdict::Ignore });
+        return Ok(());
+    };
+    let gossip = checked.map(|gossip| (community, gossip));
     inbox.input(Input::Gossip { peer, token, gossip }).await
+}
+
+/// Checks what came on a topic, unless it is kept and stands already: then its signature is not looked at (F11). Where
+/// the store cannot be read, it is checked.
+#[must_use]
+pub fn check_unless_kept(
+    data: &[u8],
+    topic: &str,
+    (community, key): (CommunityId, &EpochKey),
+    reader: &Reader,
+) -> Option<Result<CheckedGossip, Unsound>> {
+    let opened = match open_gossip(data, key, topic) {
+        Ok(opened) => opened,
+        Err(why) => return Some(Err(why)),
+    };
+    let is_kept = |(set, id)| matches!(Overlay::new(reader).holds(community, set, id), Ok(true));
+    if opened.brings().is_some_and(is_kept) { None } else { Some(opened.check()) }
 }
 
 fn key_of(snapshot: &Snapshot, topic: &str) -> Option<(CommunityId, EpochKey)> {
@@ -185,4 +209,75 @@ fn key_of(snapshot: &Snapshot, topic: &str) -> Option<(CommunityId, EpochKey)> {
 fn off_thread<T: Send + 'static>(check: impl FnOnce() -> T + Send + 'static) -> impl Future<Output = Option<T>> {
     let running = tokio::task::spawn_blocking(check);
     async { running.await.inspect_err(|why| tracing::error!(%why, "a check panicked")).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use hearth_protocol::{
+        bytes::List,
+        encoding::V1,
+        engine::{Answer, Command, Effect, Engine, Identity},
+        epoch::SealingKey,
+        item::{Body, Draft, Post},
+        key::SecretKey,
+        person::Ladder,
+        text::Text,
+        time::Millis,
+    };
+
+    use super::*;
+    use crate::store::{DiskSettings, disk, keep};
+
+    /// What somebody tells others who founds a community and writes in it, with the community.
+    fn found_and_write(overlay: &mut Overlay<'_>) -> (CommunityId, EpochKey, Vec<(String, Vec<u8>)>) {
+        let (ladder, device, sealing) = (Ladder::new([9; 32]), SecretKey::new(&[1; 32]), SealingKey::new([2; 32]));
+        let record = ladder.record(device.public(), sealing.public(), Millis(1));
+        let name = Text::line("alice").unwrap();
+        let me = Identity { key: Some(ladder.key(0)), device, sealing, record, name, peer: vec![1], restoring: false };
+        let mut engine = Engine::load(me, &[3; 32], Millis(5), overlay).unwrap();
+        let mut frames = Vec::new();
+        let mut answered = |now, command| {
+            let mut answer = None;
+            for effect in engine.handle(Millis(now), Input::Command(1, command), overlay).unwrap() {
+                match effect {
+                    Effect::Keep(kept) => keep(overlay, kept).unwrap(),
+                    Effect::Answer(_, Ok(given)) => answer = Some(given),
+                    Effect::Publish { topic, data } => frames.push((topic, data)),
+                    _ => {}
+                }
+            }
+            answer.unwrap()
+        };
+        let name = Text::line("garden").unwrap();
+        let found = Command::CreateCommunity { name, domain: Text::default(), parent: None };
+        let Answer::Community(community) = answered(5, found) else { panic!("a community was founded") };
+        let text = Text::written("soon kept").unwrap();
+        let post = Body::Post(Post { version: V1, title: None, text, attachments: List::none() });
+        answered(6, Command::Write { communities: vec![community], draft: Draft::new(post) });
+        answered(7, Command::SetPolicy { community, key: 1, value: 1 });
+        let key = engine.communities()[&community].listening_keys()[0].clone();
+        (community, key, frames)
+    }
+
+    #[test]
+    fn what_is_kept_is_not_checked_and_what_is_not_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, reader) = disk::open(folder.path(), DiskSettings::default()).unwrap();
+        let mut overlay = Overlay::new(&reader);
+        let (community, key, frames) = found_and_write(&mut overlay);
+        let [.., (topic, post), (_, policy)] = &frames[..] else { panic!("both were told: {}", frames.len()) };
+        let look = |data: &[u8]| check_unless_kept(data, topic, (community, &key), &reader);
+        assert!(matches!(look(post), Some(Ok(CheckedGossip::Carry(_)))));
+        assert!(matches!(look(policy), Some(Ok(CheckedGossip::Operation(_)))));
+        let mut changed = post.clone();
+        changed[40] ^= 1;
+        assert!(matches!(look(&changed), Some(Err(_))));
+
+        writer.commit(&overlay.into_batch()).unwrap();
+        assert!(look(post).is_none() && look(policy).is_none());
+        assert!(matches!(look(&changed), Some(Err(_))), "what the seal does not open is refused whatever is kept");
+        // Known in another community, it is new here.
+        let elsewhere = CommunityId::new([8; 32]);
+        assert!(check_unless_kept(post, topic, (elsewhere, &key), &reader).is_some());
+    }
 }

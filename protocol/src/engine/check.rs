@@ -3,15 +3,16 @@
 
 use crate::{
     authority::Operation,
+    bytes::Bytes,
     encoding::Malformed,
     epoch::{EpochBlob, EpochKey},
     id::{BundleHash, EnvelopeId, ItemId},
-    item::{Body, Item, SaltedBody},
+    item::{Body, Header, Item, SaltedBody},
     key::KnownKeys,
     limits,
     link::{Carry, Envelope},
     person::{Person, PersonRecord},
-    signed::{Signed, Unsound, Verified},
+    signed::{Payload as _, Signed, Unsound, Verified},
     wire::{AnyId, Gossip, Response, SetName, Thing},
 };
 
@@ -86,17 +87,53 @@ pub enum CheckedGossip {
     Epoch(Box<Verified<Operation>>, EpochBlob),
 }
 
+/// Gossip whose seal has been opened, and no more.
+#[derive(Debug)]
+pub struct OpenedGossip(Gossip);
+
+/// Opens gossip that was sealed under `key` for `topic`.
+///
+/// # Errors
+/// [`Unsound`].
+pub fn open_gossip(sealed: &[u8], key: &EpochKey, topic: &str) -> Result<OpenedGossip, Unsound> {
+    let bytes = key.open(sealed, topic.as_bytes()).map_err(|_| Malformed::Field("the seal does not open"))?;
+    Ok(OpenedGossip(Gossip::from_bytes(&bytes)?))
+}
+
+impl OpenedGossip {
+    /// What it would bring, and into which set: who has that need not check it. None where a second copy may bring
+    /// something else than the first, such as the keys of an epoch.
+    #[must_use]
+    pub fn brings(&self) -> Option<(SetName, AnyId)> {
+        match &self.0 {
+            Gossip::Operation(signed) => Some((SetName::Operations, Bytes(signed.id::<Operation>()))),
+            Gossip::Carry(carry) if carry.envelope.is_none() => {
+                let header = Header::from_canonical(carry.item.header.as_slice()).ok()?;
+                Some((SetName::of(header.scope), carry.item.id().0))
+            }
+            Gossip::Carry(_) | Gossip::Epoch(..) => None,
+        }
+    }
+
+    /// Checks it.
+    ///
+    /// # Errors
+    /// [`Unsound`].
+    pub fn check(self) -> Result<CheckedGossip, Unsound> {
+        Ok(match self.0 {
+            Gossip::Operation(signed) => CheckedGossip::Operation(Box::new(Verified::check(signed)?)),
+            Gossip::Carry(carry) => CheckedGossip::Carry(Box::new(CheckedCarry::check(*carry)?)),
+            Gossip::Epoch(signed, blob) => CheckedGossip::Epoch(Box::new(Verified::check(signed)?), blob),
+        })
+    }
+}
+
 /// Opens and checks gossip that was sealed under `key` for `topic`.
 ///
 /// # Errors
 /// [`Unsound`].
 pub fn check_gossip(sealed: &[u8], key: &EpochKey, topic: &str) -> Result<CheckedGossip, Unsound> {
-    let bytes = key.open(sealed, topic.as_bytes()).map_err(|_| Malformed::Field("the seal does not open"))?;
-    Ok(match Gossip::from_bytes(&bytes)? {
-        Gossip::Operation(signed) => CheckedGossip::Operation(Box::new(Verified::check(signed)?)),
-        Gossip::Carry(carry) => CheckedGossip::Carry(Box::new(CheckedCarry::check(*carry)?)),
-        Gossip::Epoch(signed, blob) => CheckedGossip::Epoch(Box::new(Verified::check(signed)?), blob),
-    })
+    open_gossip(sealed, key, topic)?.check()
 }
 
 /// One fetched thing; those that are unsound are named and left out.

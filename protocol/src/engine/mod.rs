@@ -45,7 +45,10 @@ mod sync;
 mod tests;
 mod waiting;
 
-pub use check::{CheckedCarry, CheckedGossip, Fetched, Unchecked, check_gossip, check_response, read_response};
+pub use check::{
+    CheckedCarry, CheckedGossip, Fetched, OpenedGossip, Unchecked, check_gossip, check_response, open_gossip,
+    read_response,
+};
 pub use clock::ClockDoubt;
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
 pub use devices::NextKey;
