@@ -252,7 +252,7 @@ fn write_version(shared: &Shared, log: &File) -> Result<(), Failure> {
     let mut changes = sled::Batch::default();
     changes.insert(VERSION_KEY, &u64::from(FORMAT).to_be_bytes());
     writer::apply(shared, changes)?;
-    writer::sync(shared, log)
+    writer::sync(log)
 }
 
 fn number(shared: &Shared, key: &[u8]) -> Result<Option<u64>, Failure> {

@@ -72,8 +72,9 @@ impl Writer {
         Ok(committed)
     }
 
-    /// Makes all changes of `batch`: readers see them at once, and a power cut may take them back, as a whole, until
-    /// the next [`Writer::sync`] or [`Writer::commit`]. For what nobody was promised and others have too.
+    /// Makes all changes of `batch`: readers see them at once, they outlive this process, and a power cut may take them
+    /// back, as a whole, until the next [`Writer::sync`] or [`Writer::commit`]. For what nobody was promised and others
+    /// have too.
     ///
     /// # Errors
     ///
@@ -114,7 +115,7 @@ impl Writer {
         }
         let Self { shared, log, watchdog, commits, .. } = self;
         let done = watchdog.watch(|| {
-            sync(shared, log)?;
+            sync(log)?;
             Ok(shared.mark.write(*commits)?)
         });
         done.map_err(|failure| self.fail(failure))
@@ -179,14 +180,18 @@ pub(super) fn write(shared: &Shared, keep_free: u64, batch: &Batch, number: u64)
     Ok(Fit::Fits)
 }
 
+/// Returns when the operating system has it: it outlives this process, and not a power cut.
 pub(super) fn apply(shared: &Shared, changes: sled::Batch) -> Result<(), Failure> {
-    let _alone = shared.apply_alone();
-    Ok(caught(|| shared.tree().apply_batch(changes)).map_err(Failure::Panicked)??)
+    {
+        let _alone = shared.apply_alone();
+        caught(|| shared.tree().apply_batch(changes)).map_err(Failure::Panicked)??;
+    }
+    caught(|| shared.tree().flush()).map_err(Failure::Panicked)??;
+    Ok(())
 }
 
 /// Returns when the disk has all that was applied.
-pub(super) fn sync(shared: &Shared, log: &File) -> Result<(), Failure> {
-    caught(|| shared.tree().flush()).map_err(Failure::Panicked)??;
+pub(super) fn sync(log: &File) -> Result<(), Failure> {
     Ok(log.sync_data()?)
 }
 

@@ -119,7 +119,7 @@ fn a_disk_that_fills_up_loses_nothing_and_the_store_opens_again_and_goes_on() {
     let end = (0..=u8::MAX).find_map(|round| {
         let mut changes = sled::Batch::default();
         (0..200_u8).for_each(|number| changes.insert(&[2, round, number], vec![number; 4_000]));
-        let end = apply(&reader.shared, changes).and_then(|()| sync(&reader.shared, &writer.log)).err();
+        let end = apply(&reader.shared, changes).and_then(|()| sync(&writer.log)).err();
         fitted.extend(end.is_none().then_some(round));
         end
     });
