@@ -1,8 +1,8 @@
 //! What is kept: the meaning of keys and values over [`disk`].
 //!
-//! `keep` writes what the engine decides, `ledger` is what the engine reads, `view` is what
-//! people read, `seal` hides what is secret in a row, `upgrade` brings up what an older version
-//! wrote, `forks` is what one device signed under one number. All go through [`Overlay`], so a batch reads what it has itself decided.
+//! `keep` writes what the engine decides, `ledger` is what the engine reads, `view` is what people read, `seal` hides
+//! what is secret in a row, `upgrade` brings up what an older version wrote, `forks` is what one device signed under one
+//! number. All go through [`Overlay`], so a batch reads what it has itself decided.
 //! This module knows nothing of the network.
 
 pub mod disk;

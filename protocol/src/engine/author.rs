@@ -8,10 +8,10 @@ use crate::{
     bytes::List,
     encoding::V1,
     epoch::Scope,
-    id::{CommunityId, ItemId},
+    id::{CommunityId, EnvelopeId, ItemId},
     item::{Body, Draft, Edit, Header, Item, Kind, SaltedBody, SignedItem, Tag, salted},
     ledger::Ledger,
-    link::Carry,
+    link::{Carry, Envelope},
     reconcile::{Position, item_position},
     signed::Unsound,
     time::Millis,
@@ -310,4 +310,9 @@ pub(super) fn keep_item(community: CommunityId, item: Item, body: SaltedBody, sa
 pub(super) fn item<L: Ledger>(ledger: &L, id: ItemId) -> Result<Option<Item>, L::Error> {
     // What was kept was checked; damage is found by the store's own verification.
     Ok(ledger.item(id)?.and_then(|signed| signed.trusted().ok()))
+}
+
+/// A kept envelope, read.
+pub(super) fn envelope<L: Ledger>(ledger: &L, id: EnvelopeId) -> Result<Option<Envelope>, L::Error> {
+    Ok(ledger.envelope(id)?.and_then(|kept| kept.signed.read().ok()))
 }

@@ -5,7 +5,7 @@
 
 use super::{
     Standing,
-    author::item,
+    author::{envelope, item},
     input::judged_kind,
     walks::{Place, Walks},
 };
@@ -15,7 +15,7 @@ use crate::{
     item::{Item, Kind},
     key::PublicKey,
     ledger::Ledger,
-    link::{Crossing, Direction, Envelope, Gates, Inbound, LinkTerms, Owner, RelayRefusal, ask_out, judge_in},
+    link::{Crossing, Direction, Gates, Inbound, LinkTerms, Owner, RelayRefusal, ask_out, judge_in},
     time::Millis,
 };
 
@@ -125,28 +125,8 @@ fn pick<'a>(
     live.map(|link| (link.id, &link.terms))
 }
 
-/// A crossing as its envelope says it is.
-pub(super) fn crossing<'a, L: Ledger>(
-    carried: &'a Item,
-    envelope: &Envelope,
-    ledger: &L,
-) -> Result<Crossing<'a>, L::Error> {
-    Ok(Crossing {
-        item: carried,
-        kind: kind(carried, ledger)?,
-        from: envelope.from,
-        to: envelope.to,
-        out_link: envelope.out_link,
-        in_link: envelope.in_link,
-        hop: envelope.hop,
-        ts: envelope.ts,
-        broker: envelope.broker,
-        device: envelope.device,
-    })
-}
-
 /// The kind that links judge an item by (8.1).
-fn kind<L: Ledger>(carried: &Item, ledger: &L) -> Result<Kind, L::Error> {
+pub(super) fn kind<L: Ledger>(carried: &Item, ledger: &L) -> Result<Kind, L::Error> {
     let target = match carried.header.target {
         Some(target) => item(ledger, target)?.map(|target| target.header.kind),
         None => None,
@@ -178,8 +158,8 @@ pub(super) fn ask_kept<L: Ledger>(
         gates.ask(owner, RelayRefusal::NotAReply, answers);
     }
     let turn = (crossing.broker, crossing.device, place.0, place.1);
-    let rank = quota_rank((crossing.in_link, crossing.ts.day()), turn, ledger)?;
-    gates.ask(Owner::Entering, RelayRefusal::OverQuota, rank < usize::from(entry.per_day));
+    let earlier = turns_of((crossing.in_link, crossing.ts.day()), ledger)?.partition_point(|other| *other < turn);
+    gates.ask(Owner::Entering, RelayRefusal::OverQuota, earlier < usize::from(entry.per_day));
     // Last: a retraction that comes later changes only what would be shown.
     let is_retracted = ledger.is_retracted(crossing.item.id, header.author)?;
     gates.ask(Owner::Author, RelayRefusal::Retracted, !is_retracted);
@@ -189,8 +169,7 @@ pub(super) fn ask_kept<L: Ledger>(
 /// Whether this broker has carried the item there before.
 fn is_carried_by<L: Ledger>(broker: PersonId, carried: &Item, to: CommunityId, ledger: &L) -> Result<bool, L::Error> {
     for id in ledger.envelopes_of(to, carried.id)? {
-        let kept = ledger.envelope(id)?.and_then(|kept| kept.signed.read::<Envelope>().ok());
-        if kept.is_some_and(|envelope| envelope.broker == broker) {
+        if envelope(ledger, id)?.is_some_and(|envelope| envelope.broker == broker) {
             return Ok(true);
         }
     }
@@ -200,18 +179,11 @@ fn is_carried_by<L: Ledger>(broker: PersonId, carried: &Item, to: CommunityId, l
 /// Whose turn an envelope is.
 pub(super) type Turn = (PersonId, PublicKey, u32, EnvelopeId);
 
-/// How many of a link's envelopes of a day come before this one (R6).
-pub(super) fn quota_rank<L: Ledger>(day: (OpId, u64), turn: Turn, ledger: &L) -> Result<usize, L::Error> {
-    Ok(turns_of(day, ledger)?.into_iter().filter(|other| *other < turn).count())
-}
-
 /// A link's envelopes of a day in the order of R6. Retractions take nobody's turn.
 pub(super) fn turns_of<L: Ledger>((in_link, day): (OpId, u64), ledger: &L) -> Result<Vec<Turn>, L::Error> {
     let mut turns = Vec::new();
     for id in ledger.relayed_on(in_link, day)? {
-        let Some(envelope) = ledger.envelope(id)?.and_then(|kept| kept.signed.read::<Envelope>().ok()) else {
-            continue;
-        };
+        let Some(envelope) = envelope(ledger, id)? else { continue };
         if item(ledger, envelope.item)?.is_some_and(|item| item.header.kind != Kind::TOMBSTONE) {
             turns.push((envelope.broker, envelope.device, envelope.seq, id));
         }

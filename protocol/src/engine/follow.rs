@@ -5,7 +5,10 @@
 //! link that has ended and for a broker who is gone; what somebody has carried already is not carried
 //! again; what is over the quota of a day waits for the next.
 
-use super::{CommandRefusal, Decided, Done, Effect, Engine, Event, author::item};
+use super::{
+    CommandRefusal, Decided, Done, Effect, Engine, Event,
+    author::{envelope, item},
+};
 use crate::{
     authority::Role,
     bytes::List,
@@ -44,7 +47,7 @@ impl Engine {
         }
         let mut paths = Vec::new();
         for path in ledger.envelopes_of(to, target)? {
-            paths.extend(ledger.envelope(path)?.and_then(|kept| kept.signed.read::<Envelope>().ok()));
+            paths.extend(envelope(ledger, path)?);
         }
         let is_mine = paths.iter().any(|path| path.broker == self.me.person());
         let carried = match paths.into_iter().next() {
@@ -107,15 +110,6 @@ impl Engine {
         self.send_over(now, retraction, body, envelope, &bundle, ledger)
     }
 }
-
-/// Whether somebody may retract this: it is theirs, or not here yet.
-pub(super) fn is_theirs<L: Ledger>(retraction: &Item, ledger: &L) -> Result<bool, L::Error> {
-    let Some(target) = retraction.header.target else { return Ok(false) };
-    Ok(item(ledger, target)?.is_none_or(|target| target.header.author == retraction.header.author))
-}
-
-/// Why a retraction by somebody else is dropped.
-pub(super) const NOT_THEIRS: RelayRefusal = RelayRefusal::ItemUnproven;
 
 /// Where a change goes.
 pub(super) type Following = std::collections::BTreeSet<(CommunityId, ItemId)>;

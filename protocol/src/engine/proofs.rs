@@ -31,14 +31,24 @@ impl Proofs {
             return Ok(Some(proof.clone()));
         }
         let Some(bytes) = ledger.bundle(hash)? else { return Ok(None) };
-        let bundle = ProofBundle::from_bytes(&bytes).map_err(|_| RelayRefusal::BadProof);
-        let proof = bundle.and_then(|bundle| bundle.check()).map(Arc::new);
+        Ok(Some(match ProofBundle::from_bytes(&bytes) {
+            Ok(bundle) => self.check(hash, &bundle),
+            Err(_) => Err(RelayRefusal::BadProof),
+        }))
+    }
+
+    /// What a bundle of this name proves.
+    pub(super) fn check(&mut self, hash: BundleHash, bundle: &ProofBundle) -> Proof {
+        if let Some(proof) = self.checked.get(&hash) {
+            return proof.clone();
+        }
+        let proof = bundle.check().map(Arc::new);
         self.note(hash, proof.clone());
-        Ok(Some(proof))
+        proof
     }
 
     /// Remembers what was checked.
-    pub(super) fn note(&mut self, hash: BundleHash, proof: Proof) {
+    fn note(&mut self, hash: BundleHash, proof: Proof) {
         if self.checked.insert(hash, proof).is_none() {
             self.order.push_back(hash);
         }

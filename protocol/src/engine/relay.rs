@@ -3,15 +3,14 @@
 //! An honest broker asks the same questions as its receivers before it signs. Receivers believe
 //! nothing of that and ask again, offline.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING,
     author::item,
     bans::struck,
-    crossing::{Check, ask_kept, check_crossing, crossing, quota_rank, turns_of},
+    crossing::{Check, ask_kept, check_crossing, kind, turns_of},
     due::is_ahead,
-    follow::{NOT_THEIRS, is_theirs},
     proofs::Proof,
     receive::Received,
 };
@@ -109,7 +108,8 @@ impl Engine {
         ledger: &L,
     ) -> Result<Done, L::Error> {
         let to = envelope.to;
-        let proven = match bundle.check() {
+        let bytes = bundle.to_bytes();
+        let proven = match self.proofs.check(bundle_hash(&bytes), bundle) {
             Ok(proven) => proven,
             Err(why) => return Ok(Err(Refused { why, owner: Owner::Broker }.into())),
         };
@@ -123,7 +123,6 @@ impl Engine {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Shown,
         };
-        let bytes = bundle.to_bytes();
         let mut effects = vec![Effect::Keep(Keep::Bundle(bundle_hash(&bytes), bytes))];
         effects.extend(self.keep_envelope(now, carried.clone(), body.clone(), verified.clone(), outcome, ledger)?);
         let carry = Carry {
@@ -148,11 +147,13 @@ impl Engine {
         ledger: &L,
     ) -> Result<Result<Outcome, Refused>, L::Error> {
         let mut gates = Gates::default();
-        let crossing = crossing(carried, envelope, ledger)?;
+        let crossing = envelope.crossing(carried, kind(carried, ledger)?);
         if carried.header.kind == Kind::TOMBSTONE {
             // It needs nobody's leave but its author's (8.7).
             ask_author(proven, &crossing, &mut gates);
-            gates.ask(Owner::Broker, NOT_THEIRS, is_theirs(carried, ledger)?);
+            let target = carried.header.target.map(|target| item(ledger, target)).transpose()?.flatten();
+            let is_theirs = target.is_none_or(|target| target.header.author == carried.header.author);
+            gates.ask(Owner::Broker, RelayRefusal::ItemUnproven, is_theirs);
             return Ok(gates.refused().map_or(Ok(Outcome::Shown), Err));
         }
         judge_out(proven, &crossing, &mut gates);
@@ -299,13 +300,10 @@ impl Engine {
     ) -> Result<Option<EnvelopeId>, L::Error> {
         let Some(standing) = self.standing(envelope.to) else { return Ok(None) };
         let Some(link) = standing.state.links.iter().find(|l| l.id == envelope.in_link) else { return Ok(None) };
-        let per_day = usize::from(link.terms.per_day);
-        let day = (envelope.in_link, envelope.ts.day());
-        if quota_rank(day, (envelope.broker, envelope.device, envelope.seq, id), ledger)? >= per_day {
-            return Ok(None);
-        }
-        let today = turns_of(day, ledger)?;
-        Ok(per_day.checked_sub(1).and_then(|last| today.get(last)).map(|turn| turn.3))
+        let today = turns_of((envelope.in_link, envelope.ts.day()), ledger)?;
+        let last = usize::from(link.terms.per_day).checked_sub(1).and_then(|last| today.get(last));
+        let turn = (envelope.broker, envelope.device, envelope.seq, id);
+        Ok(last.filter(|last| turn < **last).map(|last| last.3))
     }
 
     /// A proof that carries waited for.
@@ -320,8 +318,7 @@ impl Engine {
         let Ok(bundle) = ProofBundle::from_bytes(&bytes) else {
             return Ok(struck(RelayRefusal::BadProof.name()).into());
         };
-        let proof = bundle.check().map(Arc::new);
-        self.proofs.note(hash, proof.clone());
+        let proof = self.proofs.check(hash, &bundle);
         let mut effects = vec![Effect::Keep(Keep::Bundle(hash, bytes))];
         let mut seen = BTreeSet::new();
         for (community, carry) in waiting {

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::{id::EnvelopeId, ledger::Ledger, limits, link::Envelope};
+use super::author::envelope;
+use crate::{id::EnvelopeId, ledger::Ledger, limits};
 
 /// An envelope's number among those of its device, and its id.
 pub(super) type Place = (u32, EnvelopeId);
@@ -43,8 +44,7 @@ impl Walks {
 impl Walk {
     fn go_on<L: Ledger>(&mut self, ledger: &L) -> Result<(), L::Error> {
         while let Some(id) = self.next {
-            let Some(kept) = ledger.envelope(id)? else { break };
-            let Ok(envelope) = kept.signed.read::<Envelope>() else { break };
+            let Some(envelope) = envelope(ledger, id)? else { break };
             // Numbers fall on the way back, or the walk would have no end.
             let falls = self.passed.first_key_value().is_none_or(|(seq, _)| envelope.seq < *seq);
             self.next = envelope.prev_by_device.filter(|_| falls);

@@ -2,11 +2,12 @@
 
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
+use super::Crossing;
 use crate::{
     bytes::{Blob, List},
     encoding::{Malformed, V1, decode, encode},
     id::{BundleHash, CommunityId, Context, EnvelopeId, ItemId, OpId, PersonId},
-    item::SignedItem,
+    item::{Item, Kind, SignedItem},
     key::PublicKey,
     limits,
     person::PersonRecord,
@@ -74,6 +75,25 @@ payload!(Envelope, Context::ENVELOPE, limits::ENVELOPE_BYTES, |envelope| {
     }
     Ok(())
 });
+
+impl Envelope {
+    /// The crossing that it says it is, of an item that links judge by this kind.
+    #[must_use]
+    pub fn crossing<'a>(&self, item: &'a Item, kind: Kind) -> Crossing<'a> {
+        Crossing {
+            item,
+            kind,
+            from: self.from,
+            to: self.to,
+            out_link: self.out_link,
+            in_link: self.in_link,
+            hop: self.hop,
+            ts: self.ts,
+            broker: self.broker,
+            device: self.device,
+        }
+    }
+}
 
 /// `[1, item, salted body|null, envelope|null, bundle hash|null, PersonRecord|null]`: one item on
 /// its way, with what its receiver needs. The record is the author's, where the receiver cannot

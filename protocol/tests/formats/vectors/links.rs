@@ -4,7 +4,7 @@ use hearth_protocol::{
     authority::{Body, Role, Rule, Subject, evaluate},
     id::Context,
     item::{Item, Kind, SignedItem},
-    link::{Carry, Crossing, Direction, Envelope, Gates, LinkTerms, ProofBundle, judge_in, judge_out},
+    link::{Carry, Direction, Envelope, Gates, LinkTerms, ProofBundle, judge_in, judge_out},
     signed::{Payload as _, Signed, Verified},
     text::Text,
 };
@@ -141,18 +141,7 @@ pub(crate) fn judged(
         .expect("judgements are of envelopes that hold")
         .value;
     let proven = ProofBundle::from_bytes(bundle).expect("judgements are of bundles that are read").check();
-    let crossing = Crossing {
-        item: &item,
-        kind: item.header.kind,
-        from: envelope.from,
-        to: envelope.to,
-        out_link: envelope.out_link,
-        in_link: envelope.in_link,
-        hop: envelope.hop,
-        ts: envelope.ts,
-        broker: envelope.broker,
-        device: envelope.device,
-    };
+    let crossing = envelope.crossing(&item, item.header.kind);
     let name = |gates: &Gates| gates.refused().map(|refused| refused.why.name());
     let (mut out, mut into) = (Gates::default(), Gates::default());
     let unproven = match proven {
