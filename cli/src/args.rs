@@ -12,8 +12,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use crate::commands::{
-    bookmark, charter, community, demo, device, edit, import, init, invite, join, limits, link, list, member,
-    passphrase, peer, post, profile, relay, reply, retract, run, show, status, sync, trace, words,
+    bookmark, charter, community, demo, device, edit, endorse, import, init, invite, join, label, limits, link, list,
+    member, passphrase, peer, post, profile, recall, relay, reply, retract, run, show, status, sync, trace, words,
 };
 
 /// A personal node for communities of practice: keep posts and bookmarks, join by an invite key, relay what matters.
@@ -92,6 +92,12 @@ pub(crate) enum Verb {
     Edit(edit::Edit),
     /// Take an item of yours back, for ever
     Retract(retract::Retract),
+    /// Recommend an item to those who read it, with a reason
+    Endorse(endorse::Endorse),
+    /// As a steward, hide an item from all members, or show it again
+    Label(label::Label),
+    /// As a steward, call an item back from where brokers have carried it
+    Recall(recall::Recall),
     /// Show an item with its replies
     Show(show::Show),
     /// The way an item came

@@ -8,10 +8,12 @@ pub(crate) mod community;
 pub(crate) mod demo;
 pub(crate) mod device;
 pub(crate) mod edit;
+pub(crate) mod endorse;
 pub(crate) mod import;
 pub(crate) mod init;
 pub(crate) mod invite;
 pub(crate) mod join;
+pub(crate) mod label;
 pub(crate) mod limits;
 pub(crate) mod link;
 pub(crate) mod list;
@@ -20,6 +22,7 @@ pub(crate) mod passphrase;
 pub(crate) mod peer;
 pub(crate) mod post;
 pub(crate) mod profile;
+pub(crate) mod recall;
 pub(crate) mod relay;
 pub(crate) mod reply;
 pub(crate) mod retract;
@@ -79,6 +82,9 @@ pub(crate) async fn ask(verb: Verb, session: &mut Session, out: &mut Output) -> 
         Verb::Reply(reply) => reply.run(session, out).await,
         Verb::Edit(edit) => edit.run(session, out).await,
         Verb::Retract(retract) => retract.run(session, out).await,
+        Verb::Endorse(endorse) => endorse.run(session, out).await,
+        Verb::Label(label) => label.run(session, out).await,
+        Verb::Recall(recall) => recall.run(session, out).await,
         Verb::Show(show) => show.run(session, out).await,
         Verb::Trace(trace) => trace.run(session, out).await,
         Verb::List(list) => list.run(session, out).await,
@@ -113,6 +119,9 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Reply(_) => "reply",
         Verb::Edit(_) => "edit",
         Verb::Retract(_) => "retract",
+        Verb::Endorse(_) => "endorse",
+        Verb::Label(_) => "label",
+        Verb::Recall(_) => "recall",
         Verb::Show(_) => "show",
         Verb::Trace(_) => "trace",
         Verb::List(_) => "list",

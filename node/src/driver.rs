@@ -30,6 +30,9 @@ use crate::{
     store::{Overlay, ReadError, Reader, WriteError, Writer, keep, keep_answer, kept_answer},
 };
 
+/// How much of what follows from a command is decided with it; the rest follows when the engine is woken.
+const AT_ONCE: usize = 64;
+
 /// The driver's parts, before it runs.
 pub(crate) struct Driver {
     pub(crate) engine: Engine,
@@ -200,7 +203,15 @@ impl Driver {
             later.repeated.push((ticket, answer));
             return Ok(());
         }
-        self.decide(Input::Command(ticket, command), overlay, later)
+        self.decide(Input::Command(ticket, command), overlay, later)?;
+        // Who is answered sees what follows from it: a label that has been written hides.
+        for _ in 0..AT_ONCE {
+            if !self.engine.has_ready() {
+                break;
+            }
+            self.decide(Input::Woken, overlay, later)?;
+        }
+        Ok(())
     }
 
     fn decide(&mut self, input: Input, overlay: &mut Overlay<'_>, later: &mut Later) -> Result<(), ReadError> {

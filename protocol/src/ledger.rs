@@ -1,13 +1,14 @@
 //! The one port through which decisions read what is kept. A node's store implements it; so does
 //! a map in memory.
 
+use serde::{Deserialize, Serialize};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
     bytes::{Blob, List},
     epoch::Scope,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Item, SaltedBody, SignedItem},
+    item::{Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
     limits,
     link::Outcome,
@@ -79,6 +80,28 @@ pub struct Fork {
     pub second: ItemId,
 }
 
+/// What follows from something that was kept, and is done in an input of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Sequel {
+    /// To judge again what bears this id: an item, an envelope, or a link.
+    Judge {
+        /// Where it is read.
+        community: CommunityId,
+        /// What.
+        target: ItemId,
+    },
+    /// To carry a change of an item where that has been carried (8.7).
+    Follow {
+        /// Where to.
+        to: CommunityId,
+        /// The change.
+        change: ItemId,
+    },
+}
+
+/// Whose turn an envelope is on its day (R6).
+pub type Turn = (PersonId, PublicKey, u32, EnvelopeId);
+
 /// A peer that has proven itself in a community: its name, who it is, and with which device.
 pub type Met = (Vec<u8>, PersonId, PublicKey);
 
@@ -128,8 +151,12 @@ pub trait Ledger {
     fn forks(&self, community: CommunityId) -> Result<Vec<Fork>, Self::Error>;
     /// Whether the author has retracted the item.
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Self::Error>;
-    /// The edits of an item, by anybody.
-    fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, Self::Error>;
+    /// The items of a kind that have this target, by anybody.
+    fn changes(&self, target: ItemId, kind: Kind) -> Result<Vec<ItemId>, Self::Error>;
+    /// Whether stewards hide an item from the readers of a community (T5).
+    fn is_hidden(&self, community: CommunityId, item: ItemId) -> Result<bool, Self::Error>;
+    /// What was noted to be done and is not done yet.
+    fn sequels(&self) -> Result<Vec<Sequel>, Self::Error>;
     /// The author's bookmark of this normalised address in a community.
     fn bookmark(
         &self,
@@ -149,8 +176,9 @@ pub trait Ledger {
         to: CommunityId,
         device: PublicKey,
     ) -> Result<Option<(u32, EnvelopeId)>, Self::Error>;
-    /// The envelopes of an in-link on one claimed day, in the order of R6.
-    fn relayed_on(&self, in_link: OpId, day: u64) -> Result<Vec<EnvelopeId>, Self::Error>;
+    /// The envelopes of an in-link on one claimed day, in the order of R6, at most `most`. What needs nobody's leave
+    /// takes nobody's turn.
+    fn turns(&self, in_link: OpId, day: u64, most: usize) -> Result<Vec<Turn>, Self::Error>;
     /// A proof bundle's bytes.
     fn bundle(&self, hash: BundleHash) -> Result<Option<Vec<u8>>, Self::Error>;
     /// A blob of sealed epoch keys.

@@ -126,6 +126,8 @@ limits! {
     ENVELOPE_BYTES: usize = 8 * 1024, "bytes";
     /// Longest proof bundle. It is fetched once and serves thousands of items.
     BUNDLE_BYTES: usize = 64 * 1024, "bytes";
+    /// Most endings of a link, or of its brokers' mandates, that one bundle shows: the newest.
+    BUNDLE_ENDS: usize = 8, "of a bundle";
     /// Checked proofs that are remembered.
     PROOFS: usize = 64, "proofs";
     /// Envelopes on cut chains that are remembered as being on them (R7).

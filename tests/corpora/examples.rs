@@ -19,7 +19,8 @@ use hearth_protocol::hello::{Handover, SealedHello, StaleHello, Transcript, padd
 use hearth_protocol::id::{CommunityId, Context, ItemId, OpId, PersonId, hash};
 use hearth_protocol::invite::{Hint, InviteKey, InviteTerms};
 use hearth_protocol::item::{
-    Body, Bookmark, Charter, Edit, Header, Kind, Post, Profile, Reply, SaltedBody, SignedItem,
+    Body, Bookmark, Charter, Edit, Endorsement, Header, Kind, Label, Merit, Post, Profile, Recall, Reply, SaltedBody,
+    SignedItem,
 };
 use hearth_protocol::key::SecretKey;
 use hearth_protocol::link::{Carry, Direction, Envelope, KindSet, LinkTerms, ProofBundle};
@@ -150,6 +151,12 @@ fn bodies() -> Vec<(Kind, Body)> {
         (Kind::TOMBSTONE, Body::Tombstone),
         (Kind::PROFILE, Body::Profile(profile)),
         (Kind::CHARTER, Body::Charter(charter)),
+        (
+            Kind::ENDORSEMENT,
+            Body::Endorsement(Endorsement { version: V1, merit: Merit::TriedIt, line: Some(line("twice")) }),
+        ),
+        (Kind::LABEL, Body::Label(Label { version: V1, hide: true, reason: line("not ours") })),
+        (Kind::RECALL, Body::Recall(Recall { version: V1, reason: line("it was wrong") })),
     ]
 }
 

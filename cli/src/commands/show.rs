@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::args::filled;
 use crate::error::Error;
-use crate::output::{Form, Output, layout, time};
+use crate::output::{Form, Output, escape, layout, time};
 use crate::request::Request;
 use crate::session::Session;
 use crate::view::{self, Item, Names, named, short};
@@ -28,6 +28,35 @@ struct Whole {
     replies: Vec<Value>,
     #[serde(default)]
     history: Vec<Value>,
+    #[serde(default)]
+    endorsements: Vec<Endorsement>,
+    label: Option<Label>,
+}
+
+#[derive(Deserialize)]
+struct Endorsement {
+    person_name: String,
+    merit: String,
+    #[serde(default)]
+    text: String,
+}
+
+/// What a steward has said of an item, or of the envelope that it came in.
+#[derive(Deserialize)]
+pub(crate) struct Label {
+    steward_name: String,
+    hide: bool,
+    #[serde(default)]
+    reason: String,
+}
+
+impl Label {
+    /// Who, what and why, on one line.
+    pub(crate) fn line(&self, (hidden, shown): (&str, &str)) -> String {
+        let what = if self.hide { hidden } else { shown };
+        let reason = if self.reason.is_empty() { String::new() } else { format!(": {}", escape::line(&self.reason)) };
+        format!("{what} by {}{reason}", escape::line(&self.steward_name))
+    }
 }
 
 impl Show {
@@ -66,6 +95,12 @@ fn shown(whole: &Whole, names: &Names, width: Option<u16>) -> String {
             parts.push(layout::wrapped(text, width));
         }
     }
+    if let Some(label) = &whole.label {
+        parts.push(label.line(("hidden", "shown again")));
+    }
+    if !whole.endorsements.is_empty() {
+        parts.push(whole.endorsements.iter().map(recommended).collect::<Vec<_>>().join("\n"));
+    }
     if !whole.replies.is_empty() {
         parts.push(whole.replies.iter().map(reply).collect::<Vec<_>>().join("\n"));
     }
@@ -75,6 +110,11 @@ fn shown(whole: &Whole, names: &Names, width: Option<u16>) -> String {
         None => format!("Reply: hearth reply {id} TEXT"),
     });
     parts.join("\n\n")
+}
+
+fn recommended(by: &Endorsement) -> String {
+    let line = if by.text.is_empty() { String::new() } else { format!(", {}", escape::line(&by.text)) };
+    format!("recommended by {}: {}{line}", escape::line(&by.person_name), escape::line(&by.merit))
 }
 
 fn edits(history: usize) -> String {
@@ -87,7 +127,6 @@ fn edits(history: usize) -> String {
 
 /// A reply on a line: whole where the node sent it so, else its id.
 fn reply(value: &Value) -> String {
-    use crate::output::escape;
     if let Ok(item) = view::read::<Item>(value) {
         let (by, what) = (escape::line(&item.by()), escape::line(&item.glance()));
         return format!("reply {} by {by}, {}: {what}", short(&item.item), time::ago(item.created_ms));

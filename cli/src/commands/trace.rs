@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::args::filled;
+use crate::commands::show::Label;
 use crate::error::Error;
 use crate::output::{Form, Output, escape, time};
 use crate::request::Request;
@@ -38,6 +39,7 @@ struct Hop {
     note: Option<String>,
     at_ms: u64,
     refusal: Option<String>,
+    label: Option<Label>,
 }
 
 impl Trace {
@@ -68,6 +70,9 @@ fn shown(way: &Way, names: &Names) -> String {
         }
         if let Some(refusal) = &hop.refusal {
             lines.push(format!("   refused here: {}", escape::line(refusal)));
+        }
+        if let Some(label) = &hop.label {
+            lines.push(format!("   {}", label.line(("declined", "released"))));
         }
     }
     lines.join("\n")

@@ -7,7 +7,10 @@ use hearth_protocol::{
     bytes::{Blob, List},
     encoding::V1,
     id::{CommunityId, ItemId},
-    item::{Body, Bookmark, Charter, Draft, DraftRefusal, Edit, Kind, Post, Profile, Reply},
+    item::{
+        Body, Bookmark, Charter, Draft, DraftRefusal, Edit, Endorsement, Kind, Label, Merit, Post, Profile, Recall,
+        Reply,
+    },
     limits,
     text::{Text, TextRefusal},
     time::Millis,
@@ -23,7 +26,7 @@ use super::{
 };
 
 /// The kinds that can be written.
-const WRITABLE: &str = "post, bookmark, reply, edit, tombstone, profile, charter";
+const WRITABLE: &str = "post, bookmark, reply, endorsement, edit, tombstone, profile, charter, label, recall";
 
 /// What a client sends.
 #[derive(Debug, Deserialize)]
@@ -40,6 +43,9 @@ pub(super) struct ToWrite {
     reach: Option<u8>,
     re: Option<String>,
     target: Option<String>,
+    merit: Option<String>,
+    hide: Option<bool>,
+    reason: Option<String>,
     fields: Option<Value>,
 }
 
@@ -58,6 +64,14 @@ impl ToWrite {
             Some(Kind::TOMBSTONE) => {
                 let target = resolve::item(sight, required("target", self.target.as_deref())?)?;
                 vec![(to, Draft { target: Some(target), ..Draft::new(Body::Tombstone) })]
+            }
+            Some(Kind::ENDORSEMENT) => vec![self.naming(sight, to, Body::Endorsement(self.endorsement()?))?],
+            Some(Kind::LABEL) => {
+                let hide = self.hide.ok_or_else(|| missing("hide"))?;
+                vec![self.naming(sight, to, Body::Label(Label { version: V1, hide, reason: self.reason()? }))?]
+            }
+            Some(Kind::RECALL) => {
+                vec![self.naming(sight, to, Body::Recall(Recall { version: V1, reason: self.reason()? }))?]
             }
             Some(Kind::PROFILE) => {
                 let to = if to.is_empty() { sight.snapshot.own_space.into_iter().collect() } else { to };
@@ -117,7 +131,7 @@ impl ToWrite {
     fn reply(&self, sight: &Sight<'_>, mut to: Vec<CommunityId>) -> Answered<Writing> {
         let re = resolve::item(sight, required("re", self.re.as_deref())?)?;
         if to.is_empty() {
-            let shown = sight.store.show(re, &sight.communities())?;
+            let shown = sight.store.show(re, &sight.communities(), &sight.stewarded())?;
             to.push(shown.ok_or_else(|| not_readable(re))?.listed.read_in);
         }
         let mut draft = self.draft(Body::Reply(Reply { version: V1, text: written("text", self.text.as_deref())? }))?;
@@ -125,9 +139,36 @@ impl ToWrite {
         Ok((to, draft))
     }
 
+    /// What is said of an item is for those who read it where this node's person does.
+    fn naming(&self, sight: &Sight<'_>, mut to: Vec<CommunityId>, body: Body) -> Answered<Writing> {
+        let target = resolve::item(sight, required("target", self.target.as_deref())?)?;
+        if to.is_empty() {
+            let shown = sight.store.show(target, &sight.communities(), &sight.stewarded())?;
+            to.push(shown.ok_or_else(|| not_readable(target))?.listed.read_in);
+        }
+        Ok((to, Draft { target: Some(target), ..self.draft(body)? }))
+    }
+
+    fn endorsement(&self) -> Answered<Endorsement> {
+        let named = required("merit", self.merit.as_deref())?;
+        let merit = Merit::from_name(named.trim()).ok_or_else(|| {
+            let merits = Merit::ALL.map(Merit::name).join(", ");
+            ApiError::typed(
+                "bad_merit",
+                format!("`{named}` is no reason to recommend an item"),
+                format!("these are: {merits}"),
+            )
+        })?;
+        Ok(Endorsement { version: V1, merit, line: line("text", self.text.as_deref())? })
+    }
+
+    fn reason(&self) -> Answered<Text<{ limits::REASON_BYTES }>> {
+        Text::line(required("reason", self.reason.as_deref())?).map_err(|why| ApiError::field("reason", &why))
+    }
+
     fn edit(&self, sight: &Sight<'_>) -> Answered<Draft> {
         let target = resolve::item(sight, required("target", self.target.as_deref())?)?;
-        let shown = sight.store.show(target, &sight.communities())?.ok_or_else(|| not_readable(target))?;
+        let shown = sight.store.show(target, &sight.communities(), &[])?.ok_or_else(|| not_readable(target))?;
         if shown.retracted {
             return Err(ApiError::conflict(
                 "retracted",

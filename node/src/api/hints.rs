@@ -61,7 +61,8 @@ pub(super) fn relay_refused(why: RelayRefusal) -> &'static str {
         RelayRefusal::BrokerNoMember => "ask a steward there for the role member: `hearth member list C`",
         RelayRefusal::OnItsPath => "it is there already: hearth trace ID",
         RelayRefusal::OverQuota => "try again tomorrow, or ask a steward for a wider link",
-        RelayRefusal::Retracted | RelayRefusal::AuthorLeft => "leave it where it is",
+        RelayRefusal::Retracted | RelayRefusal::AuthorLeft | RelayRefusal::Recalled => "leave it where it is",
+        RelayRefusal::Declined => "ask the steward who declined it: `hearth trace ID` shows the reason",
         RelayRefusal::NotAReply => "carry a reply to something of the other side instead",
         RelayRefusal::ItemUnproven | RelayRefusal::OtherOrigin | RelayRefusal::BadProof | RelayRefusal::AfterCut => {
             "let the node catch up, then try again: `hearth sync`"

@@ -9,9 +9,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hearth_protocol::{
-    engine::{Answer, Command},
-    id::EnvelopeId,
-    item::{Kind, SignedItem},
+    engine::{Answer, Command, labels_of},
+    id::{CommunityId, EnvelopeId, ItemId},
+    item::{Body, Endorsement, Item, Kind, SignedItem},
     ledger::Ledger as _,
     link::{Envelope, Outcome, tag_matches},
     signed::{Unsound, Verified},
@@ -147,6 +147,31 @@ pub(super) struct Whole {
     signature: &'static str,
     replies: Vec<ItemView>,
     history: Vec<Version>,
+    endorsements: Vec<EndorsementView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<LabelView>,
+}
+
+/// A recommendation.
+#[derive(Debug, Serialize)]
+struct EndorsementView {
+    endorsement: String,
+    person: String,
+    person_name: String,
+    merit: &'static str,
+    text: String,
+    at_ms: u64,
+}
+
+/// The steward's label that counts.
+#[derive(Debug, Serialize)]
+struct LabelView {
+    label: String,
+    steward: String,
+    steward_name: String,
+    hide: bool,
+    reason: String,
+    at_ms: u64,
 }
 
 /// What an item said before.
@@ -166,31 +191,69 @@ pub(super) async fn show(State(app): State<App>, At(item): At<String>) -> Answer
 
 fn whole(sight: &Sight<'_>, text: &str) -> Answered<Whole> {
     let shown = find(sight, text)?;
-    let mut item = ItemView::of(sight, &shown.listed);
-    if shown.retracted {
-        // Its author has taken it back; that the bytes may still be here is nobody's to read.
-        item.says = Says::default();
-        item.state = Some("retracted");
-        return Ok(Whole {
-            item,
-            signature: signature_of(&shown),
-            replies: replies(sight, &shown),
-            history: Vec::new(),
-        });
+    let (id, read_in) = (shown.listed.item.id, shown.listed.read_in);
+    let mut whole = Whole {
+        item: ItemView::of(sight, &shown.listed),
+        signature: signature_of(&shown),
+        replies: shown.replies.iter().map(|reply| ItemView::of(sight, reply)).collect(),
+        history: history(&shown),
+        endorsements: endorsements(sight, read_in, id)?,
+        label: label(sight, read_in, id)?,
+    };
+    if shown.waits {
+        whole.item.state = Some("quarantined");
     }
+    let may_look = shown.listed.item.header.author == sight.me || sight.stewarded().contains(&read_in);
+    if shown.hidden {
+        whole.item.state = Some("hidden");
+    }
+    if shown.retracted {
+        whole.item.state = Some("retracted");
+    }
+    if shown.retracted || shown.hidden && !may_look {
+        // Its author has taken it back, or a steward hides it; that the bytes may still be here is nobody's to read.
+        whole.item.says = Says::default();
+        whole.history = Vec::new();
+    }
+    Ok(whole)
+}
+
+/// The steward's word on an item or an envelope that counts in a community.
+fn label(sight: &Sight<'_>, community: CommunityId, target: ItemId) -> Answered<Option<LabelView>> {
+    let Ok(standing) = sight.standing(community) else { return Ok(None) };
+    let label = labels_of(&standing.log, target, &sight.store)?.into_iter().next();
+    Ok(label.map(|(item, label)| LabelView {
+        label: item.id.to_string(),
+        steward: item.header.author.to_string(),
+        steward_name: sight.author_name(community, &item),
+        hide: label.hide,
+        reason: label.reason.to_string(),
+        at_ms: item.header.ts.0,
+    }))
+}
+
+fn history(shown: &Shown) -> Vec<Version> {
     let earlier = shown.history.len().saturating_sub(1);
-    let version = |(item, body): &(hearth_protocol::item::Item, Option<hearth_protocol::item::Body>)| Version {
+    let version = |(item, body): &(Item, Option<Body>)| Version {
         item: item.id.to_string(),
         says: Says::of(body.as_ref()),
         tags: view::tags_of(item),
         created_ms: item.header.ts.0,
     };
-    let history = shown.history.iter().take(earlier).map(version).collect();
-    Ok(Whole { item, signature: signature_of(&shown), replies: replies(sight, &shown), history })
+    shown.history.iter().take(earlier).map(version).collect()
 }
 
-fn replies(sight: &Sight<'_>, shown: &Shown) -> Vec<ItemView> {
-    shown.replies.iter().map(|reply| ItemView::of(sight, reply)).collect()
+fn endorsements(sight: &Sight<'_>, read_in: CommunityId, id: ItemId) -> Answered<Vec<EndorsementView>> {
+    let all = sight.store.endorsements(id, &sight.communities())?;
+    let view = |(item, said): (Item, Endorsement)| EndorsementView {
+        endorsement: item.id.to_string(),
+        person: item.header.author.to_string(),
+        person_name: sight.author_name(read_in, &item),
+        merit: said.merit.name(),
+        text: said.line.map(|line| line.to_string()).unwrap_or_default(),
+        at_ms: item.header.ts.0,
+    };
+    Ok(all.into_iter().map(view).collect())
 }
 
 /// The signatures of all that is shown of an item, checked now.
@@ -205,7 +268,7 @@ fn check(signed: &SignedItem) -> Result<(), Unsound> {
 
 fn find(sight: &Sight<'_>, text: &str) -> Answered<Shown> {
     let id = resolve::item(sight, text)?;
-    let shown = sight.store.show(id, &sight.communities())?;
+    let shown = sight.store.show(id, &sight.communities(), &sight.stewarded())?;
     shown.ok_or_else(|| {
         ApiError::missing(
             "no_item",
@@ -246,6 +309,9 @@ struct HopView {
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<&'static str>,
+    /// What a steward said who released or declined it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<LabelView>,
 }
 
 /// The borders that an item has crossed, with every signature on its way checked now.
@@ -265,7 +331,7 @@ fn way(sight: &Sight<'_>, text: &str) -> Answered<Way> {
     for hop in sight.store.hops(id, &communities)? {
         let sealed = check_envelope(sight, hop.id)?;
         checked = checked.and(sealed);
-        hops.push(hop_view(sight, &hop, sealed));
+        hops.push(hop_view(sight, &hop, sealed)?);
     }
     let read_in = hops_end(sight, &item, &communities)?;
     Ok(Way {
@@ -278,12 +344,8 @@ fn way(sight: &Sight<'_>, text: &str) -> Answered<Way> {
 }
 
 /// Where an item is read; else where it was written.
-fn hops_end(
-    sight: &Sight<'_>,
-    item: &hearth_protocol::item::Item,
-    communities: &[hearth_protocol::id::CommunityId],
-) -> Answered<hearth_protocol::id::CommunityId> {
-    let shown = sight.store.show(item.id, communities)?;
+fn hops_end(sight: &Sight<'_>, item: &Item, communities: &[CommunityId]) -> Answered<CommunityId> {
+    let shown = sight.store.show(item.id, communities, &sight.stewarded())?;
     Ok(shown.map_or(item.header.community, |shown| shown.listed.read_in))
 }
 
@@ -296,9 +358,9 @@ fn check_envelope(sight: &Sight<'_>, id: EnvelopeId) -> Answered<Result<(), Unso
     }))
 }
 
-fn hop_view(sight: &Sight<'_>, hop: &Hop, sealed: Result<(), Unsound>) -> HopView {
+fn hop_view(sight: &Sight<'_>, hop: &Hop, sealed: Result<(), Unsound>) -> Answered<HopView> {
     let envelope = &hop.envelope;
-    HopView {
+    Ok(HopView {
         envelope: hop.id.to_string(),
         from: envelope.from.to_string(),
         from_name: sight.community_name(envelope.from).map(str::to_owned),
@@ -313,7 +375,8 @@ fn hop_view(sight: &Sight<'_>, hop: &Hop, sealed: Result<(), Unsound>) -> HopVie
         signature: view::signature(sealed),
         state: hop.outcome.name(),
         refusal: if let Outcome::Held(refusal) = hop.outcome { Some(refusal.name()) } else { None },
-    }
+        label: label(sight, envelope.to, ItemId(hop.id.0))?,
+    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ mod log;
 mod look;
 mod peers;
 mod policy;
+mod quarantine;
 mod relay;
 mod resolve;
 mod serve;
@@ -267,6 +268,8 @@ fn router(app: App) -> Router {
         .route("/links", post(links::create))
         .route("/links/{link}/end", post(links::end))
         .route("/relay", post(relay::relay))
+        .route("/quarantine", get(quarantine::list))
+        .route("/quarantine/{id}", post(quarantine::decide))
         .route("/peers", get(known::list).post(peers::add))
         .route("/peers/{peer}/ban", post(peers::ban))
         .route("/peers/{peer}/unban", post(peers::unban))

@@ -104,6 +104,23 @@ fn no_such_id(reason: &'static str, what: &str, text: &str, hint: &'static str) 
     ApiError::missing(reason, format!("no {what} `{text}` is known here"), hint)
 }
 
+/// The one of these ids that is meant, of envelopes that wait for a steward and of their items.
+pub(super) fn waiting(text: &str, known: &[String]) -> Answered<String> {
+    let digits = text.to_ascii_lowercase();
+    let fits = |id: &&String| **id == digits || is_prefix(text) && id.starts_with(&digits);
+    let fitting: BTreeSet<&String> = known.iter().filter(fits).collect();
+    let hint = "`hearth queue` shows what waits";
+    match fitting.iter().collect::<Vec<_>>().as_slice() {
+        [] => Err(no_such_id("not_waiting", "item that waits for you", text, hint)),
+        [only] => Ok((**only).clone()),
+        several => Err(ApiError::typed(
+            "ambiguous",
+            format!("`{text}` could be {} of what waits", several.len()),
+            "type more of the id",
+        )),
+    }
+}
+
 /// One of this node's communities.
 pub(super) fn community(snapshot: &Snapshot, text: &str) -> Answered<CommunityId> {
     known_community(snapshot, text.trim())?.ok_or_else(|| {

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use hearth_protocol::{
+    authority::Role,
     engine::Standing,
     id::{CommunityId, PersonId},
     item::{Body, Charter, Item, Kind, Profile},
@@ -36,6 +37,12 @@ impl<'a> Sight<'a> {
     /// All communities of this node, the own space among them.
     pub(super) fn communities(&self) -> Vec<CommunityId> {
         self.snapshot.communities.keys().copied().collect()
+    }
+
+    /// Those of which this node's person is a steward.
+    pub(super) fn stewarded(&self) -> Vec<CommunityId> {
+        let is_steward = |standing: &Standing| standing.state.role(self.me) == Role::Steward;
+        self.snapshot.communities.iter().filter(|(_, standing)| is_steward(standing)).map(|(id, _)| *id).collect()
     }
 
     /// A community that was resolved from this very picture.

@@ -41,6 +41,14 @@ impl Says {
                 Says { title: profile.name.to_string(), text: text(profile.about.as_ref()), ..Says::default() }
             }
             Some(Body::Charter(charter)) => Says { text: charter.domain.to_string(), ..Says::default() },
+            Some(Body::Endorsement(said)) => {
+                Says { title: said.merit.name().to_owned(), text: text(said.line.as_ref()), ..Says::default() }
+            }
+            Some(Body::Label(said)) => {
+                let title = if said.hide { "hide" } else { "show" };
+                Says { title: title.to_owned(), text: said.reason.to_string(), ..Says::default() }
+            }
+            Some(Body::Recall(said)) => Says { text: said.reason.to_string(), ..Says::default() },
             Some(Body::Edit(_) | Body::Tombstone | Body::Later) | None => Says::default(),
         }
     }

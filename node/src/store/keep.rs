@@ -89,6 +89,9 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
         Keep::Forgiven(peer) => overlay.delete(keys::ban(&peer).into_vec()),
         Keep::Envelope { id, envelope, outcome } => keep_envelope(overlay, id, &envelope, outcome)?,
         Keep::Outcome(id, outcome) => change_outcome(overlay, id, outcome)?,
+        Keep::Hidden { community, item, is_hidden } => change_hidden(overlay, community, item, is_hidden)?,
+        Keep::Sequel(sequel) => overlay.put(keys::sequel(&sequel).into_vec(), Vec::new()),
+        Keep::Done(sequel) => overlay.delete(keys::sequel(&sequel).into_vec()),
         Keep::Bundle(hash, bytes) => overlay.put(keys::bundle(hash).into_vec(), bytes),
         Keep::Addresses { community, list } => {
             overlay.put(keys::address_book(community).with(list.peer.as_slice()).into_vec(), encode(&list))
@@ -218,8 +221,46 @@ fn place_own(
     if matches!(header.kind, Kind::PROFILE | Kind::CHARTER) {
         overlay.put(keys::slot(community, header.kind).with(item.id.as_bytes()).into_vec(), Vec::new());
     }
-    if header.kind.is_listed() && !overlay.is_retracted(item.id, header.author)? {
+    if header.kind.is_listed() && is_readable(overlay, community, item)? {
         list(overlay, community, item, received, None)?;
+    }
+    Ok(())
+}
+
+/// Whether neither its author nor a steward takes an item away from the readers of a community.
+fn is_readable(overlay: &Overlay<'_>, community: CommunityId, item: &Item) -> Result<bool, ReadError> {
+    // Most items have neither.
+    let mut changes = overlay.scan_prefix(&keys::changes(item.id).into_vec(), Direction::Forward);
+    if changes.next().transpose()?.is_none() {
+        return Ok(true);
+    }
+    Ok(!overlay.is_retracted(item.id, item.header.author)? && !overlay.is_hidden(community, item.id)?)
+}
+
+/// Hides an item from the readers of a community, or shows it again: where it stands, or where a shown envelope brought
+/// it. What is not here yet is found hidden when it comes.
+fn change_hidden(
+    overlay: &mut Overlay<'_>,
+    community: CommunityId,
+    id: ItemId,
+    is_hidden: bool,
+) -> Result<(), ReadError> {
+    let key = keys::hidden(community, id).into_vec();
+    if is_hidden {
+        overlay.put(key, Vec::new());
+    } else {
+        overlay.delete(key);
+    }
+    let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
+    if item.header.community != community {
+        return place_relayed(overlay, community, id);
+    }
+    if is_hidden {
+        return unlist(overlay, community, &item, received);
+    }
+    let stands = overlay.holds(community, SetName::of(item.header.scope), id.0)?;
+    if stands && item.header.kind.is_listed() && is_readable(overlay, community, &item)? {
+        list(overlay, community, &item, received, None)?;
     }
     Ok(())
 }
@@ -318,41 +359,47 @@ fn keep_envelope(
     overlay.put(keys::set(says.to, SetName::Envelopes).with(id.as_bytes()).into_vec(), Vec::new());
     overlay.put(keys::place(says.to, SetName::Envelopes, says.ts.0, id.as_bytes()).into_vec(), Vec::new());
     overlay.put(keys::paths(says.to, says.item).with(id.as_bytes()).into_vec(), Vec::new());
-    let quota = keys::quota(says.in_link, says.ts.day())
-        .with(says.broker.as_bytes())
-        .with(says.device.0.as_ref())
-        .with(&says.seq.to_be_bytes())
-        .with(id.as_bytes());
-    overlay.put(quota.into_vec(), Vec::new());
+    if read_item(overlay, says.item)?.is_some_and(|(item, _)| !item.header.kind.needs_no_leave()) {
+        overlay.put(keys::turn(says, id).into_vec(), Vec::new());
+    }
     let end = overlay.relay_end(says.from, says.to, says.device)?;
     if end.is_none_or(|(seq, _)| says.seq > seq) {
         overlay.put(keys::relay_end(says.from, says.to, says.device).into_vec(), encode(&(says.seq, id)));
     }
-    place_relayed(overlay, says)
+    queue(overlay, says.to, id, outcome);
+    place_relayed(overlay, says.to, says.item)
+}
+
+/// What waits for a steward is found by that.
+pub(super) fn queue(overlay: &mut Overlay<'_>, to: CommunityId, id: EnvelopeId, outcome: Outcome) {
+    let key = keys::quarantine(to).with(id.as_bytes()).into_vec();
+    if outcome == Outcome::Quarantined {
+        overlay.put(key, Vec::new());
+    } else {
+        overlay.delete(key);
+    }
 }
 
 fn change_outcome(overlay: &mut Overlay<'_>, id: EnvelopeId, outcome: Outcome) -> Result<(), ReadError> {
     let Some(kept) = overlay.envelope(id)? else { return Ok(()) };
     overlay.put(keys::envelope(id).into_vec(), encode_row(&EnvelopeRow(kept.signed.clone(), outcome)));
     match kept.signed.read::<Envelope>() {
-        Ok(envelope) => place_relayed(overlay, &envelope),
+        Ok(envelope) => {
+            queue(overlay, envelope.to, id, outcome);
+            place_relayed(overlay, envelope.to, envelope.item)
+        }
         Err(_) => Ok(()),
     }
 }
 
 /// Lists a relayed item, or takes it away: it is shown while one of its envelopes is.
-fn place_relayed(overlay: &mut Overlay<'_>, envelope: &Envelope) -> Result<(), ReadError> {
-    let Some((item, received)) = read_item(overlay, envelope.item)? else { return Ok(()) };
-    let mut by = None;
-    for id in overlay.envelopes_of(envelope.to, envelope.item)? {
-        if overlay.envelope(id)?.is_some_and(|kept| kept.outcome == Outcome::Shown) {
-            by = by.or(Some(id));
+fn place_relayed(overlay: &mut Overlay<'_>, community: CommunityId, id: ItemId) -> Result<(), ReadError> {
+    let Some((item, received)) = read_item(overlay, id)? else { return Ok(()) };
+    match overlay.shown_by(community, id)? {
+        by @ Some(_) if item.header.kind.is_listed() && is_readable(overlay, community, &item)? => {
+            list(overlay, community, &item, received, by)
         }
-    }
-    let retracted = overlay.is_retracted(item.id, item.header.author)?;
-    match by {
-        Some(_) if item.header.kind.is_listed() && !retracted => list(overlay, envelope.to, &item, received, by),
-        _ => unlist(overlay, envelope.to, &item, received),
+        _ => unlist(overlay, community, &item, received),
     }
 }
 

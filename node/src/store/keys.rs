@@ -8,9 +8,13 @@ use hearth_protocol::{
     id::{BodyHash, BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Header, Item, Kind},
     key::PublicKey,
+    ledger::{Sequel, Turn},
+    link::Envelope,
     reconcile::{Place, Position},
     wire::{AnyId, SetName},
 };
+
+use super::keep::encode_row;
 
 /// A table of the store.
 #[derive(Debug, Clone, Copy)]
@@ -77,6 +81,12 @@ pub(super) enum Table {
     Number = b'g',
     /// community, device, scope, sequence number -> two items: what a device signed twice
     Fork = b'G',
+    /// community, item -> nothing: what stewards hide from its readers
+    Hidden = b'H',
+    /// community, envelope -> nothing: what waits for a steward (R8)
+    Quarantine = b'Q',
+    /// what is to be done -> nothing, in the store's own encoding
+    Sequel = b'D',
     /// community, peer -> person, device
     Met = b'm',
     /// peer -> ban
@@ -89,6 +99,9 @@ pub(super) enum Table {
     Packed = b'P',
     /// nothing -> nothing: there once what was written before is indexed by its number
     Numbered = b'N',
+    /// nothing -> nothing: there once envelopes that wait have their rows, and only those that take a turn have a place
+    /// in their day's order
+    Turned = b'T',
     /// the next store sequence
     Next = b'#',
     /// nothing -> nothing: there once the rows of secrets that were written before are sealed
@@ -233,6 +246,35 @@ pub(super) fn paths(community: CommunityId, item: ItemId) -> Key {
 
 pub(super) fn quota(in_link: OpId, day: u64) -> Key {
     Key::of(Table::Quota).with(in_link.as_bytes()).number(day)
+}
+
+pub(super) fn turn(envelope: &Envelope, id: EnvelopeId) -> Key {
+    quota(envelope.in_link, envelope.ts.day())
+        .with(envelope.broker.as_bytes())
+        .with(envelope.device.0.as_ref())
+        .with(&envelope.seq.to_be_bytes())
+        .with(id.as_bytes())
+}
+
+/// Whose turn a row's key says it is.
+pub(super) fn read_turn(key: &[u8]) -> Option<Turn> {
+    let (broker, rest) = key.get(41..)?.split_first_chunk::<32>()?;
+    let (device, rest) = rest.split_first_chunk::<32>()?;
+    let (seq, id) = rest.split_first_chunk::<4>()?;
+    let device = PublicKey(Bytes(*device));
+    Some((PersonId::new(*broker), device, u32::from_be_bytes(*seq), EnvelopeId::new(id.try_into().ok()?)))
+}
+
+pub(super) fn hidden(community: CommunityId, item: ItemId) -> Key {
+    Key::of(Table::Hidden).with(community.as_bytes()).with(item.as_bytes())
+}
+
+pub(super) fn quarantine(community: CommunityId) -> Key {
+    Key::of(Table::Quarantine).with(community.as_bytes())
+}
+
+pub(super) fn sequel(sequel: &Sequel) -> Key {
+    Key::of(Table::Sequel).with(&encode_row(sequel))
 }
 
 pub(super) fn relay_end(from: CommunityId, to: CommunityId, device: PublicKey) -> Key {

@@ -9,7 +9,7 @@ use hearth_protocol::{
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin},
+    ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin, Sequel, Turn},
     limits,
     reconcile::{Place, Position, ShortId, stands_at},
     signed::{Payload as _, Signed},
@@ -139,22 +139,26 @@ impl Ledger for Overlay<'_> {
     }
 
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, ReadError> {
-        for (change, kind) in
-            self.rows(keys::changes(id), |key, value| Some((ItemId::new(keys::last_id(key)?), *value.first()?)))?
-        {
-            if Kind(kind) == Kind::TOMBSTONE
-                && read_item(self, change)?.is_some_and(|(item, _)| item.header.author == author)
-            {
+        for change in self.changes(id, Kind::TOMBSTONE)? {
+            if read_item(self, change)?.is_some_and(|(item, _)| item.header.author == author) {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, ReadError> {
-        self.rows(keys::changes(id), |key, value| {
-            (value == [Kind::EDIT.0]).then(|| keys::last_id(key).map(ItemId::new))?
+    fn changes(&self, target: ItemId, kind: Kind) -> Result<Vec<ItemId>, ReadError> {
+        self.rows(keys::changes(target), |key, value| {
+            (value == [kind.0]).then(|| keys::last_id(key).map(ItemId::new))?
         })
+    }
+
+    fn is_hidden(&self, community: CommunityId, item: ItemId) -> Result<bool, ReadError> {
+        Ok(self.get(&keys::hidden(community, item).into_vec())?.is_some())
+    }
+
+    fn sequels(&self) -> Result<Vec<Sequel>, ReadError> {
+        self.rows(Key::of(Table::Sequel), |key, _| decode_row(key))
     }
 
     fn bookmark(
@@ -191,8 +195,9 @@ impl Ledger for Overlay<'_> {
         self.value(keys::relay_end(from, to, device), |bytes| decode(bytes, bytes.len()).ok())
     }
 
-    fn relayed_on(&self, in_link: OpId, day: u64) -> Result<Vec<EnvelopeId>, ReadError> {
-        self.rows(keys::quota(in_link, day), |key, _| keys::last_id(key).map(EnvelopeId::new))
+    fn turns(&self, in_link: OpId, day: u64, most: usize) -> Result<Vec<Turn>, ReadError> {
+        let rows = self.scan_prefix(&keys::quota(in_link, day).into_vec(), Direction::Forward).take(most);
+        rows.filter_map(|row| row.map(|(key, _)| keys::read_turn(&key)).transpose()).collect()
     }
 
     fn bundle(&self, hash: BundleHash) -> Result<Option<Vec<u8>>, ReadError> {

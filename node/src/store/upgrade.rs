@@ -3,7 +3,7 @@
 //! Version 1 had no index of items by author, and none of items and envelopes by the time that they
 //! claim. In version 2 that by author had no times, an item had a row more that said that it is in its
 //! set, and one more that listed it, and the items of both scopes were one set, each at the time that it
-//! claims. Early stores of version 3 have no index by number. Always true: a step that was cut off is done again from its beginning; what is written twice is
+//! claims. Early stores of version 3 have no index by number, and in them a retraction takes a turn of a day. Always true: a step that was cut off is done again from its beginning; what is written twice is
 //! the same.
 
 use std::ops::Bound;
@@ -20,7 +20,7 @@ use hearth_protocol::{
 use super::{
     disk::{Direction, Overlay, ReadError, Reader, WriteError, Writer},
     forks,
-    keep::{Spot, communities, enter, read_item},
+    keep::{EnvelopeRow, Spot, communities, decode_row, enter, queue, read_item},
     keys::{self, Key, Table},
 };
 
@@ -42,7 +42,7 @@ type Change = fn(&mut Overlay<'_>, &[u8], &[u8]) -> Result<(), ReadError>;
 /// what is written in the end.
 type Step = (Table, &'static [(Table, Change)], fn(&mut Overlay<'_>) -> Result<(), ReadError>);
 
-const STEPS: [Step; 4] = [
+const STEPS: [Step; 5] = [
     (Table::Indexed, &[(Table::Set, index_author)], |_| Ok(())),
     (Table::Placed, &[(Table::Set, place)], |_| Ok(())),
     (
@@ -51,6 +51,7 @@ const STEPS: [Step; 4] = [
         count_listed,
     ),
     (Table::Numbered, &[(Table::Author, forks::index)], |_| Ok(())),
+    (Table::Turned, &[(Table::Envelope, order)], |_| Ok(())),
 ];
 
 /// Brings the tables up to this version.
@@ -132,6 +133,20 @@ fn add_time(overlay: &mut Overlay<'_>, key: &[u8], _: &[u8]) -> Result<(), ReadE
         overlay.put(keys::written(&item).into_vec(), Vec::new());
     }
     overlay.delete(key);
+    Ok(())
+}
+
+/// Takes the turn of what takes none, and finds what waits for a steward.
+fn order(overlay: &mut Overlay<'_>, key: &[u8], row: &[u8]) -> Result<(), ReadError> {
+    let (Some(id), Some(EnvelopeRow(signed, outcome))) = (keys::last_id(key).map(EnvelopeId::new), decode_row(row))
+    else {
+        return Ok(());
+    };
+    let Ok(envelope) = signed.read::<Envelope>() else { return Ok(()) };
+    if read_item(overlay, envelope.item)?.is_some_and(|(item, _)| item.header.kind.needs_no_leave()) {
+        overlay.delete(keys::turn(&envelope, id).into_vec());
+    }
+    queue(overlay, envelope.to, id, outcome);
     Ok(())
 }
 

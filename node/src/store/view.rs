@@ -1,10 +1,12 @@
 //! Reading for people: lists, one item with its thread and history, and the paths by which
 //! relayed items came.
 
+use std::collections::BTreeMap;
+
 use hearth_protocol::{
-    id::{CommunityId, EnvelopeId, ItemId},
+    id::{CommunityId, EnvelopeId, ItemId, PersonId},
     invite::InviteCert,
-    item::{Body, Item, Kind},
+    item::{Body, Endorsement, Item, Kind},
     ledger::Ledger as _,
     limits,
     link::{Envelope, Outcome},
@@ -50,6 +52,10 @@ pub struct Shown {
     pub listed: Listed,
     /// Whether its author has retracted it.
     pub retracted: bool,
+    /// Whether stewards hide it there.
+    pub hidden: bool,
+    /// Whether it waits for a steward there (R8).
+    pub waits: bool,
     /// Replies, oldest first.
     pub replies: Vec<Listed>,
     /// Earlier and later versions, oldest first: the original and its author's edits.
@@ -129,6 +135,19 @@ impl Overlay<'_> {
             .filter(move |row| row.as_ref().map_or(true, |(_, value)| !is_place || is_listed(value)))
     }
 
+    /// The first envelope by which an item is shown in a community that it was carried into.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn shown_by(&self, community: CommunityId, id: ItemId) -> Result<Option<EnvelopeId>, ReadError> {
+        for envelope in self.envelopes_of(community, id)? {
+            if self.envelope(envelope)?.is_some_and(|kept| kept.outcome == Outcome::Shown) {
+                return Ok(Some(envelope));
+            }
+        }
+        Ok(None)
+    }
+
     /// How many items a list of the community shows.
     ///
     /// # Errors
@@ -153,7 +172,7 @@ impl Overlay<'_> {
             Some(by) => self.envelope(by)?.and_then(|kept| kept.signed.read::<Envelope>().ok()),
             None => None,
         };
-        let edit = self.history(&item)?.pop().filter(|(edit, _)| edit.id != item.id);
+        let edit = self.history(read_in, &item)?.pop().filter(|(edit, _)| edit.id != item.id);
         let (edit, body) = match edit {
             Some((edit, body)) => (Some(edit), body),
             None => (None, self.body_of(&item)?),
@@ -165,12 +184,17 @@ impl Overlay<'_> {
         Ok(self.body(item)?.and_then(|salted| item.body(&salted).ok()))
     }
 
-    /// The original and its author's edits, the one that counts last (T5: highest time, then id).
-    fn history(&self, item: &Item) -> Result<Vec<(Item, Option<Body>)>, ReadError> {
+    /// The original and its author's edits as far as they are read there, the one that counts last (T5: highest time,
+    /// then id).
+    fn history(&self, read_in: CommunityId, item: &Item) -> Result<Vec<(Item, Option<Body>)>, ReadError> {
         let mut edits = Vec::new();
-        for id in self.edits(item.id)? {
+        for id in self.changes(item.id, Kind::EDIT)? {
             let Some((edit, _)) = read_item(self, id)? else { continue };
             if edit.header.author != item.header.author {
+                continue;
+            }
+            // One that was carried after its item may wait, or have been refused.
+            if edit.header.community != read_in && self.shown_by(read_in, id)?.is_none() {
                 continue;
             }
             if let Some(Body::Edit(new)) = self.body_of(&edit)? {
@@ -184,24 +208,26 @@ impl Overlay<'_> {
         Ok(history)
     }
 
-    /// One item with its thread and history. Of the communities in which it can be read, the one
-    /// that it was written in comes first.
+    /// One item with its thread and history. Of the communities in which it can be read, the one that it was written in
+    /// comes first. What waits in quarantine can be read in those of which the reader is a steward.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub fn show(&self, id: ItemId, communities: &[CommunityId]) -> Result<Option<Shown>, ReadError> {
+    pub fn show(
+        &self,
+        id: ItemId,
+        communities: &[CommunityId],
+        stewarded: &[CommunityId],
+    ) -> Result<Option<Shown>, ReadError> {
         let Some((item, _)) = read_item(self, id)? else { return Ok(None) };
-        let written_in = item.header.community;
-        // What does not stand is not shown where it was written.
-        let set = SetName::of(item.header.scope);
-        let own = (communities.contains(&written_in) && self.holds(written_in, set, id.0)?).then_some(written_in);
-        let mut place = own.map(|community| (community, None));
-        for community in communities {
+        let mut place = self.read_in(&item, communities)?.map(|(community, by)| (community, by, false));
+        for community in stewarded {
             if place.is_none() {
-                place = self.envelopes_of(*community, id)?.first().map(|envelope| (*community, Some(*envelope)));
+                let waits = self.waiting_in(*community, Some(id))?;
+                place = waits.into_iter().next().map(|hop| (*community, Some(hop.id), true));
             }
         }
-        let Some((read_in, by)) = place else { return Ok(None) };
+        let Some((read_in, by, waits)) = place else { return Ok(None) };
         let Some(listed) = self.listed(read_in, id, by)? else { return Ok(None) };
         let mut replies = Vec::new();
         let prefix = keys::replies(id).into_vec();
@@ -209,14 +235,82 @@ impl Overlay<'_> {
             let Some(reply) = keys::last_id(&row?.0).map(ItemId::new) else { continue };
             let Some((found, _)) = read_item(self, reply)? else { continue };
             let answers = found.header.kind == Kind::REPLY || found.header.kind.is_listed();
-            if answers && !self.is_retracted(reply, found.header.author)? {
-                replies.extend(self.listed(read_in, reply, None)?);
+            if !answers || self.is_retracted(reply, found.header.author)? {
+                continue;
+            }
+            if let Some((read_in, by)) = self.read_in(&found, communities)?
+                && !self.is_hidden(read_in, reply)?
+            {
+                replies.extend(self.listed(read_in, reply, by)?);
             }
         }
         replies.sort_by_key(|reply| (reply.item.header.ts, reply.item.id));
         let retracted = self.is_retracted(id, item.header.author)?;
-        let history = self.history(&item)?;
-        Ok(Some(Shown { listed, retracted, replies, history }))
+        let hidden = self.is_hidden(read_in, id)?;
+        let history = self.history(read_in, &item)?;
+        Ok(Some(Shown { listed, retracted, hidden, waits, replies, history }))
+    }
+
+    /// The first of these communities in which an item is read, and the envelope that brought it there. What does not
+    /// stand is not read where it was written, and what no envelope shows not where it was carried.
+    fn read_in(
+        &self,
+        item: &Item,
+        communities: &[CommunityId],
+    ) -> Result<Option<(CommunityId, Option<EnvelopeId>)>, ReadError> {
+        let written_in = item.header.community;
+        let set = SetName::of(item.header.scope);
+        if communities.contains(&written_in) && self.holds(written_in, set, item.id.0)? {
+            return Ok(Some((written_in, None)));
+        }
+        for community in communities {
+            if let by @ Some(_) = self.shown_by(*community, item.id)? {
+                return Ok(Some((*community, by)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What waits for a steward of a community: the envelopes of one item, or all, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn waiting_in(&self, community: CommunityId, item: Option<ItemId>) -> Result<Vec<Hop>, ReadError> {
+        let mut waiting = Vec::new();
+        for row in self.scan_prefix(&keys::quarantine(community).into_vec(), Direction::Forward) {
+            let Some(id) = keys::last_id(&row?.0).map(EnvelopeId::new) else { continue };
+            let Some(kept) = self.envelope(id)? else { continue };
+            if let Ok(envelope) = kept.signed.read::<Envelope>()
+                && item.is_none_or(|item| item == envelope.item)
+            {
+                waiting.push(Hop { id, envelope, outcome: kept.outcome });
+            }
+        }
+        Ok(waiting)
+    }
+
+    /// The endorsements of an item that can be read in these communities: of each person the latest, oldest first.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn endorsements(&self, id: ItemId, communities: &[CommunityId]) -> Result<Vec<(Item, Endorsement)>, ReadError> {
+        let mut latest: BTreeMap<PersonId, (Item, Endorsement)> = BTreeMap::new();
+        for said in self.changes(id, Kind::ENDORSEMENT)? {
+            let Some((item, _)) = read_item(self, said)? else { continue };
+            let author = item.header.author;
+            if self.is_retracted(said, author)? || self.read_in(&item, communities)?.is_none() {
+                continue;
+            }
+            let is_later = |known: &(Item, Endorsement)| (known.0.header.ts, known.0.id) < (item.header.ts, item.id);
+            if latest.get(&author).is_none_or(is_later)
+                && let Some(Body::Endorsement(body)) = self.body_of(&item)?
+            {
+                latest.insert(author, (item, body));
+            }
+        }
+        let mut endorsements: Vec<_> = latest.into_values().collect();
+        endorsements.sort_by_key(|(item, _)| (item.header.ts, item.id));
+        Ok(endorsements)
     }
 
     /// The borders that an item has crossed, as far as this node has seen.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Answer, CommandRefusal, Done, Effect, Engine, Event, Keep, Standing};
+use super::{Answer, CommandRefusal, Done, Effect, Engine, Event, Keep, Standing, labels::labels_of};
 use crate::{
     authority::{Role, WriteRefusal, Writing, policy},
     bytes::List,
@@ -11,6 +11,7 @@ use crate::{
     id::{CommunityId, EnvelopeId, ItemId},
     item::{Body, Draft, Edit, Header, Item, Kind, SaltedBody, SignedItem, Tag, salted},
     ledger::Ledger,
+    limits,
     link::{Carry, Envelope},
     reconcile::{Position, item_position},
     signed::Unsound,
@@ -76,11 +77,57 @@ impl Engine {
             return Ok(Ok(asked));
         }
         Ok(match draft.target.or(draft.re.first().copied()) {
-            Some(parent) => match item(ledger, parent)? {
-                Some(parent) => Ok(vec![parent.header.community]),
+            Some(parent) => match self.readers_of(parent, ledger)?.first() {
+                Some(community) => Ok(vec![*community]),
                 None => Err(CommandRefusal::NoItem),
             },
             None => self.own_space().map(|own| vec![own]).ok_or(CommandRefusal::NoCommunity),
+        })
+    }
+
+    /// The communities of this node whose members read an item: first its own, then those that it was carried into.
+    fn readers_of<L: Ledger>(&self, id: ItemId, ledger: &L) -> Result<Vec<CommunityId>, L::Error> {
+        let Some(item) = item(ledger, id)? else { return Ok(Vec::new()) };
+        let own = item.header.community;
+        let mut readers: Vec<CommunityId> = self.communities.contains_key(&own).then_some(own).into_iter().collect();
+        for community in self.communities.keys().copied() {
+            if !ledger.envelopes_of(community, id)?.is_empty() {
+                readers.push(community);
+            }
+        }
+        Ok(readers)
+    }
+
+    /// Whether what stewards say of something, and what is recommended, has a target there.
+    fn may_name<L: Ledger>(
+        &self,
+        standing: &Standing,
+        draft: &Draft,
+        ledger: &L,
+    ) -> Result<Result<(), CommandRefusal>, L::Error> {
+        let community = standing.id();
+        if !matches!(draft.kind(), Kind::ENDORSEMENT | Kind::LABEL | Kind::RECALL) {
+            return Ok(Ok(()));
+        }
+        let Some(target) = draft.target else { return Ok(Err(CommandRefusal::Field("it has no target"))) };
+        let is_read = self.readers_of(target, ledger)?.contains(&community);
+        Ok(match draft.kind() {
+            Kind::LABEL => {
+                let carried = envelope(ledger, EnvelopeId(target.0))?;
+                if is_read || carried.is_some_and(|carried| carried.to == community) {
+                    Ok(())
+                } else {
+                    Err(CommandRefusal::NoItem)
+                }
+            }
+            Kind::RECALL => match item(ledger, target)? {
+                Some(target) if target.header.community == community => Ok(()),
+                Some(_) => Err(CommandRefusal::Field("only the community that it was written in calls an item back")),
+                None if standing.state.links.iter().any(|link| link.id.0 == target.0) => Ok(()),
+                None => Err(CommandRefusal::NoItem),
+            },
+            _ if is_read => Ok(()),
+            _ => Err(CommandRefusal::NoItem),
         })
     }
 
@@ -93,6 +140,9 @@ impl Engine {
     ) -> Result<Result<(), CommandRefusal>, L::Error> {
         let Some(standing) = self.standing(community) else { return Ok(Err(CommandRefusal::NoCommunity)) };
         let me = self.me.person();
+        if let Err(refusal) = self.may_name(standing, draft, ledger)? {
+            return Ok(Err(refusal));
+        }
         let need = match (draft.kind().need(), draft.target) {
             (Some(need), _) => need,
             (None, Some(target)) => match item(ledger, target)? {
@@ -130,33 +180,53 @@ impl Engine {
         let changes = draft.target.filter(|_| draft.kind().need().is_none());
         let changed = changes.map(|target| item(ledger, target)).transpose()?.flatten();
         let draft = match changed.map(|target| as_far_as(draft, &target.header)) {
-            None => Cow::Borrowed(draft),
+            None => self.follow_on(community, draft, ledger)?,
             Some(Ok(change)) => Cow::Owned(change),
             Some(Err(refusal)) => return Ok(Err(refusal)),
         };
         let end = ledger.chain_end(community, draft.scope, self.me.device.public())?;
         let position = item_position(draft.kind(), now, draft.target, ledger)?;
-        let hidden = match draft.target.filter(|_| draft.kind() == Kind::TOMBSTONE) {
-            Some(target) => self.hide_retracted(target, self.me.person(), ledger)?,
-            None => Vec::new(),
-        };
-        let (id, mut effects) = match self.sign((now, position), community, &draft, end) {
-            Ok((id, _, effects)) => (id, effects),
+        let (header, mut effects) = match self.sign((now, position), community, &draft, end) {
+            Ok(signed) => signed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        effects.extend(hidden);
-        self.note_change(id, (draft.kind(), draft.target), ledger)?;
-        Ok(Ok((id, effects)))
+        effects.extend(self.note_sequels(community, (header.0, &header.1), ledger)?);
+        Ok(Ok((header.0, effects)))
+    }
+
+    /// A label names those that it follows on (T5); it and an endorsement are for those who read their target.
+    fn follow_on<'a, L: Ledger>(
+        &self,
+        community: CommunityId,
+        draft: &'a Draft,
+        ledger: &L,
+    ) -> Result<Cow<'a, Draft>, L::Error> {
+        let (Some(target), Some(standing)) = (draft.target, self.standing(community)) else {
+            return Ok(Cow::Borrowed(draft));
+        };
+        if !matches!(draft.kind(), Kind::LABEL | Kind::ENDORSEMENT) {
+            return Ok(Cow::Borrowed(draft));
+        }
+        let mut named = draft.clone();
+        if let Some(target) = item(ledger, target)? {
+            named.scope = target.header.scope;
+        }
+        if draft.kind() == Kind::LABEL {
+            let known = labels_of(&standing.log, target, ledger)?;
+            let known = known.into_iter().map(|(label, _)| label.id).take(limits::REFERENCES).collect();
+            named.re = List::new(known).unwrap_or_default();
+        }
+        Ok(Cow::Owned(named))
     }
 
     /// Signs a draft as the item after `end`, which stands in its set at a position.
-    fn sign(
+    pub(super) fn sign(
         &mut self,
         (now, position): (Millis, Position),
         community: CommunityId,
         draft: &Draft,
         end: ChainEnd,
-    ) -> Result<(ItemId, u32, Vec<Effect>), CommandRefusal> {
+    ) -> Result<((ItemId, Header), Vec<Effect>), CommandRefusal> {
         let device = self.me.device.clone();
         let mut effects = self.merge_heads(now, community);
         let standing = self.standing(community).cloned().ok_or(CommandRefusal::NoCommunity)?;
@@ -182,16 +252,15 @@ impl Engine {
             body_hash: hash,
             body_len: length,
         };
-        let seq = header.seq;
         let signed = SignedItem::seal(&header, &device).map_err(Unsound::from)?;
-        let item = Item { id: signed.id(), header, signed };
+        let item = Item { id: signed.id(), header: header.clone(), signed };
         let id = item.id;
         self.sets.add(community, SetName::of(item.header.scope), position, &id.0);
         self.shares.kept(community, &item.header);
         let gossip = Gossip::Carry(Box::new(Carry::plain(item.signed.clone(), Some(body.clone()))));
         effects.extend([keep_item(community, item, body, &draft.body, now), Effect::Tell(Event::Item(community, id))]);
         effects.extend(self.publish_in(now, community, draft.scope, &gossip));
-        Ok((id, seq, effects))
+        Ok(((id, header), effects))
     }
 
     pub(super) fn import<L: Ledger>(
@@ -233,8 +302,8 @@ impl Engine {
             let quiet = nth >= GOSSIP_PER_COMMAND;
             let position = item_position(draft.kind(), now, draft.target, ledger)?;
             match self.sign((now, position), community, &draft, end) {
-                Ok((id, seq, written)) => {
-                    end = Some((seq, id));
+                Ok(((id, header), written)) => {
+                    end = Some((header.seq, id));
                     effects.extend(written.into_iter().filter(|e| !quiet || !matches!(e, Effect::Publish { .. })));
                 }
                 Err(refusal) => return Ok(Err(refusal)),
@@ -254,7 +323,7 @@ fn reach_of(draft: &Draft, standing: &Standing) -> u8 {
         return 0;
     }
     let default = standing.state.policy.get(&policy::DEFAULT_REACH).copied().unwrap_or(0);
-    draft.reach.unwrap_or(u8::try_from(default).unwrap_or(0).min(crate::limits::HOPS))
+    draft.reach.unwrap_or(u8::try_from(default).unwrap_or(0).min(limits::HOPS))
 }
 
 /// A change is for those who have what it changes, and reaches as far, or less far where its author says so.
@@ -271,7 +340,7 @@ fn as_far_as(draft: &Draft, changed: &Header) -> Result<Draft, CommandRefusal> {
 fn more_tags<L: Ledger>(id: ItemId, draft: &Draft, ledger: &L) -> Result<Option<Draft>, L::Error> {
     let Some(known) = item(ledger, id)? else { return Ok(None) };
     let mut latest = known.header.clone();
-    for edit in ledger.edits(id)? {
+    for edit in ledger.changes(id, Kind::EDIT)? {
         if let Some(edit) = item(ledger, edit)?
             && edit.header.author == known.header.author
             && (edit.header.ts, edit.id) > (latest.ts, id)
@@ -281,7 +350,7 @@ fn more_tags<L: Ledger>(id: ItemId, draft: &Draft, ledger: &L) -> Result<Option<
     }
     let mut tags: Vec<Tag> = latest.tags.to_vec();
     tags.extend(draft.tags.iter().filter(|tag| !latest.tags.contains(tag)).cloned());
-    tags.truncate(crate::limits::TAGS);
+    tags.truncate(limits::TAGS);
     if tags.len() == latest.tags.len() {
         return Ok(None);
     }

@@ -44,7 +44,7 @@ impl Engine {
             Command::Join(key, text) => self.ask_to_join(now, &key, text),
             Command::CancelJoin(community) => self.cancel_join(community),
             Command::Rule { community, person, role, reason } => {
-                self.rule(now, community, person, role, reason, ledger)?
+                self.rule(now, community, person, role, &reason, ledger)?
             }
             Command::Propose { community, person, role, reason } => {
                 self.propose(now, community, person, (role, reason), ledger)?
@@ -181,7 +181,7 @@ impl Engine {
         community: CommunityId,
         person: PersonId,
         role: Role,
-        reason: Text<{ limits::REASON_BYTES }>,
+        reason: &Text<{ limits::REASON_BYTES }>,
         ledger: &L,
     ) -> Result<Done, L::Error> {
         let Some(standing) = self.standing(community).cloned() else { return Ok(Err(CommandRefusal::NoCommunity)) };
@@ -217,7 +217,13 @@ impl Engine {
             .map(|(device, scope, seq, id)| FeedEnd(device, scope, seq, id))
             .take(limits::FEEDS)
             .collect();
-        Ok(self.rule_with(now, community, person, (role, reason), feeds, links))
+        let is_lowered = role < Role::Member;
+        let ruled = self.rule_with(now, community, person, (role, reason.clone()), feeds, links);
+        let Ok((answer, mut effects)) = ruled else { return Ok(ruled) };
+        if is_lowered {
+            effects.extend(self.give_notice(now, community, |link| link.terms.names(person), reason, ledger)?);
+        }
+        Ok(Ok((answer, effects)))
     }
 
     /// A ruling that may do nothing: whoever could carry it out sees it as a motion.
@@ -235,7 +241,7 @@ impl Engine {
         }
         let me = self.me.person();
         if standing.state.grant_over(&standing.log, me, person, role).is_some() {
-            return self.rule(now, community, person, role, reason, ledger);
+            return self.rule(now, community, person, role, &reason, ledger);
         }
         let Ok(subjects) = List::new(vec![Subject::Person(person)]) else {
             return Ok(Err(CommandRefusal::Field("a ruling is on somebody")));
@@ -334,9 +340,12 @@ impl Engine {
         };
         let broker_may = ended.terms.names(self.me.person());
         let need = if broker_may { Role::Member } else { Role::Steward };
-        Ok(self
-            .act(now, community, need, Body::LinkEnd(LinkEnd { link, cuts }))
-            .map(|(id, effects)| (Answer::Link(id), effects)))
+        let (id, mut effects) = match self.act(now, community, need, Body::LinkEnd(LinkEnd { link, cuts })) {
+            Ok(ended) => ended,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        effects.extend(self.give_notice(now, community, |known| known.id == link, &Text::default(), ledger)?);
+        Ok(Ok((Answer::Link(id), effects)))
     }
 
     /// The grants above one, up to a founder: what a proof must show.

@@ -79,7 +79,7 @@ impl Engine {
         Ok(match chore {
             Chore::Epoch(scope) => self.open_epoch(now, community, *scope).unwrap_or_default(),
             Chore::Seal(person) => {
-                let sealed = self.rule(now, community, *person, Role::None, Text::default(), ledger)?;
+                let sealed = self.rule(now, community, *person, Role::None, &Text::default(), ledger)?;
                 sealed.map(|(_, effects)| effects).unwrap_or_default()
             }
             Chore::EndInvite(cert) => {

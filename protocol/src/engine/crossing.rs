@@ -76,8 +76,9 @@ pub fn check_crossing<L: Ledger>(
         let ruled = |role: &Role| leaving.state.ruled_grant(&leaving.log, author, *role).is_some();
         let role = [Role::Steward, Role::Core, Role::Member].into_iter().find(ruled).unwrap_or_default();
         ask_out(terms, &crossing, role, &mut gates);
-        let spent = turns_of((crossing.in_link, now.day()), ledger)?.len() >= usize::from(terms.per_day);
-        gates.ask(Owner::Leaving, RelayRefusal::OverQuota, !spent);
+        let per_day = usize::from(terms.per_day);
+        let is_spent = ledger.turns(crossing.in_link, now.day(), per_day)?.len() >= per_day;
+        gates.ask(Owner::Leaving, RelayRefusal::OverQuota, !is_spent);
     }
     // Another broker's envelope is one more path; a second one of our own says nothing new.
     gates.ask(Owner::Entering, RelayRefusal::OnItsPath, !is_carried_by(broker.0, carried, to, ledger)?);
@@ -158,8 +159,9 @@ pub(super) fn ask_kept<L: Ledger>(
         gates.ask(owner, RelayRefusal::NotAReply, answers);
     }
     let turn = (crossing.broker, crossing.device, place.0, place.1);
-    let earlier = turns_of((crossing.in_link, crossing.ts.day()), ledger)?.partition_point(|other| *other < turn);
-    gates.ask(Owner::Entering, RelayRefusal::OverQuota, earlier < usize::from(entry.per_day));
+    let per_day = usize::from(entry.per_day);
+    let earlier = ledger.turns(crossing.in_link, crossing.ts.day(), per_day)?.partition_point(|other| *other < turn);
+    gates.ask(Owner::Entering, RelayRefusal::OverQuota, earlier < per_day);
     // Last: a retraction that comes later changes only what would be shown.
     let is_retracted = ledger.is_retracted(crossing.item.id, header.author)?;
     gates.ask(Owner::Author, RelayRefusal::Retracted, !is_retracted);
@@ -174,20 +176,4 @@ fn is_carried_by<L: Ledger>(broker: PersonId, carried: &Item, to: CommunityId, l
         }
     }
     Ok(false)
-}
-
-/// Whose turn an envelope is.
-pub(super) type Turn = (PersonId, PublicKey, u32, EnvelopeId);
-
-/// A link's envelopes of a day in the order of R6. Retractions take nobody's turn.
-pub(super) fn turns_of<L: Ledger>((in_link, day): (OpId, u64), ledger: &L) -> Result<Vec<Turn>, L::Error> {
-    let mut turns = Vec::new();
-    for id in ledger.relayed_on(in_link, day)? {
-        let Some(envelope) = envelope(ledger, id)? else { continue };
-        if item(ledger, envelope.item)?.is_some_and(|item| item.header.kind != Kind::TOMBSTONE) {
-            turns.push((envelope.broker, envelope.device, envelope.seq, id));
-        }
-    }
-    turns.sort_unstable();
-    Ok(turns)
 }

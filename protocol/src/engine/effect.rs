@@ -11,7 +11,7 @@ use crate::{
     id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Charter, Item, SaltedBody},
     key::PublicKey,
-    ledger::{AddressList, Ban, PendingJoin},
+    ledger::{AddressList, Ban, PendingJoin, Sequel},
     link::{Envelope, Outcome, Refused},
     signed::{Signed, Unsound, Verified},
     time::Millis,
@@ -159,6 +159,19 @@ pub enum Keep {
     Forgiven(PeerName),
     /// Another outcome of an envelope.
     Outcome(EnvelopeId, Outcome),
+    /// Whether stewards hide an item from the readers of a community, from now on.
+    Hidden {
+        /// Whose readers.
+        community: CommunityId,
+        /// Which item; it may not be here yet.
+        item: ItemId,
+        /// Whether they do.
+        is_hidden: bool,
+    },
+    /// What is to be done when all of the batch is kept, and is found again after a restart.
+    Sequel(Sequel),
+    /// It is done.
+    Done(Sequel),
     /// A proof bundle.
     Bundle(BundleHash, Vec<u8>),
     /// A member's signed address list.

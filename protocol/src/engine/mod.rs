@@ -17,6 +17,7 @@ mod addresses;
 mod author;
 mod authorize;
 mod bans;
+mod bundles;
 mod chains;
 mod check;
 mod chores;
@@ -32,12 +33,15 @@ mod forks;
 mod handshake;
 mod input;
 mod join;
+mod labels;
 mod lost;
 mod once;
 mod proofs;
 mod pull;
+mod recall;
 mod receive;
 mod relay;
+mod sequels;
 mod serve;
 mod session;
 mod sets;
@@ -60,6 +64,7 @@ pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
 pub use forks::Forked;
 pub use input::{Command, Input, PeerName, Ticket};
+pub use labels::labels_of;
 pub use standing::{Standing, own_space_name};
 
 use std::{
@@ -143,10 +148,10 @@ pub struct Engine {
     unproven: BTreeSet<(CommunityId, PersonId)>,
     /// Envelopes that were held for want of a later one which is here now (R7).
     behind: BTreeSet<EnvelopeId>,
-    /// Changes that have to follow what they change over a border (8.7).
-    following: follow::Following,
-    /// Those that are over the quota of the day on which others followed.
-    tomorrow: follow::Following,
+    /// What is still to be done of what follows from what was kept.
+    sequels: sequels::Sequels,
+    /// What is over the quota of the day on which others followed.
+    tomorrow: sequels::Sequels,
     followed_on: u64,
     proofs: proofs::Proofs,
     walks: walks::Walks,
@@ -208,8 +213,8 @@ impl Engine {
             ready: Vec::new(),
             unproven: BTreeSet::new(),
             behind: BTreeSet::new(),
-            following: follow::Following::new(),
-            tomorrow: follow::Following::new(),
+            sequels: ledger.sequels()?.into_iter().collect(),
+            tomorrow: sequels::Sequels::new(),
             followed_on: now.day(),
             proofs: proofs::Proofs::default(),
             walks: walks::Walks::default(),

@@ -252,11 +252,13 @@ impl Engine {
             match (stands, shown) {
                 (true, false) => {
                     self.sets.add(community, set, position, &id.0);
+                    effects.extend(self.note_sequels(community, (id, &written.header), ledger)?);
                     effects.push(Effect::Keep(Keep::Show(community, id)));
                     effects.push(Effect::Tell(Event::Item(community, id)));
                 }
                 (false, true) => {
                     self.sets.remove(community, set, position, &id.0);
+                    effects.extend(self.note_sequels(community, (id, &written.header), ledger)?);
                     effects.push(Effect::Keep(Keep::Hide(community, id)));
                     effects.push(Effect::Tell(Event::Hidden(community, id)));
                 }
@@ -300,11 +302,7 @@ impl Engine {
                 let (set, position) = stands_at(&carry.item.header, ledger)?;
                 self.sets.add(community, set, position, &id.0);
                 let author = carry.item.header.author;
-                self.note_change(id, (carry.item.header.kind, carry.item.header.target), ledger)?;
-                let mut effects = match carry.item.header.target.filter(|_| carry.item.header.kind == Kind::TOMBSTONE) {
-                    Some(target) => self.hide_retracted(target, author, ledger)?,
-                    None => Vec::new(),
-                };
+                let mut effects = self.note_sequels(community, (id, &carry.item.header), ledger)?;
                 effects.extend(if is_kept {
                     // It did not stand before, and was kept all the same.
                     vec![Effect::Keep(Keep::Show(community, id)), Effect::Tell(Event::Item(community, id))]
@@ -345,9 +343,10 @@ impl Engine {
         }
     }
 
-    /// Whether something is to be looked at again.
-    pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || !self.unproven.is_empty() || !self.behind.is_empty() || !self.following.is_empty()
+    /// Whether something is to be looked at again, when it is woken: at once.
+    #[must_use]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.unproven.is_empty() || !self.behind.is_empty() || !self.sequels.is_empty()
     }
 
     /// Looks again at what has become ready; then, in an input of their own, at those whose chain it
@@ -360,7 +359,7 @@ impl Engine {
                 effects.extend(self.judge_items_of(community, person, ledger)?);
             }
             effects.extend(self.judge_behind(ledger)?);
-            effects.extend(self.follow_next(now, ledger)?);
+            effects.extend(self.take_sequel(now, ledger)?);
             return Ok(effects);
         }
         let mut seen = BTreeSet::new();

@@ -9,25 +9,26 @@ use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING,
     author::item,
     bans::struck,
-    crossing::{Check, ask_kept, check_crossing, kind, turns_of},
+    bundles::{Author, bundle},
+    crossing::{Check, ask_kept, check_crossing, kind},
     due::is_ahead,
+    labels::labels_of,
     proofs::Proof,
     receive::Received,
 };
 use crate::{
-    authority::{Body as Does, Role},
+    authority::Role,
     bytes::List,
     encoding::V1,
-    id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Body, Item, Kind, SaltedBody, Tag},
-    ledger::{KeptEnvelope, Ledger},
+    id::{BundleHash, CommunityId, EnvelopeId, ItemId},
+    item::{Body, Item, Kind, Label, SaltedBody, Tag},
+    ledger::{KeptEnvelope, Ledger, Sequel},
     limits,
     link::{
-        Carry, Direction, Envelope, Gates, Inbound, Outcome, Owner, ProofBundle, Proven, Refused, RelayRefusal,
+        Carry, Crossing, Envelope, Gates, Inbound, Outcome, Owner, ProofBundle, Proven, Refused, RelayRefusal,
         ask_author, bundle_hash, judge_in, judge_out,
     },
-    person::PersonRecord,
-    signed::{Signed, Verified},
+    signed::Verified,
     text::Text,
     time::Millis,
     wire::{Gossip, SetName},
@@ -62,7 +63,7 @@ impl Engine {
             (Some(refused), _) => return Ok(Err(refused.into())),
             (None, None) => return Ok(Err(CommandRefusal::NotFound)),
         };
-        let bundle = match build_bundle(&leaving, out_link, carried.header.author) {
+        let bundle = match bundle(&leaving, out_link, (carried.header.author, Author::AsLinked)) {
             Ok(bundle) => bundle,
             Err(why) => return Ok(Err(Refused { why, owner: Owner::Leaving }.into())),
         };
@@ -93,8 +94,14 @@ impl Engine {
             summary,
             tags,
         };
-        self.following.extend(ledger.edits(id)?.into_iter().map(|edit| (to, edit)));
-        self.send_over(now, carried, body, envelope, &bundle, ledger)
+        let edits = ledger.changes(id, Kind::EDIT)?.into_iter().map(|change| Sequel::Follow { to, change });
+        let sequels: Vec<Sequel> = edits.collect();
+        let sent = self.send_over(now, carried, body, envelope, &bundle, ledger)?;
+        Ok(sent.map(|(answer, mut effects)| {
+            self.sequels.extend(&sequels);
+            effects.extend(sequels.into_iter().map(|sequel| Effect::Keep(Keep::Sequel(sequel))));
+            (answer, effects)
+        }))
     }
 
     /// Judges, signs, keeps and publishes an envelope of our own.
@@ -148,12 +155,8 @@ impl Engine {
     ) -> Result<Result<Outcome, Refused>, L::Error> {
         let mut gates = Gates::default();
         let crossing = envelope.crossing(carried, kind(carried, ledger)?);
-        if carried.header.kind == Kind::TOMBSTONE {
-            // It needs nobody's leave but its author's (8.7).
-            ask_author(proven, &crossing, &mut gates);
-            let target = carried.header.target.map(|target| item(ledger, target)).transpose()?.flatten();
-            let is_theirs = target.is_none_or(|target| target.header.author == carried.header.author);
-            gates.ask(Owner::Broker, RelayRefusal::ItemUnproven, is_theirs);
+        if carried.header.kind.needs_no_leave() {
+            ask_unasked(proven, &crossing, ledger, &mut gates)?;
             return Ok(gates.refused().map_or(Ok(Outcome::Shown), Err));
         }
         judge_out(proven, &crossing, &mut gates);
@@ -170,12 +173,17 @@ impl Engine {
         {
             let place = (envelope.seq, id);
             ask_kept(&crossing, place, (entry, out_replies_only), ledger, &mut self.walks, &mut gates)?;
+            self.ask_recalls(&crossing, place, ledger, &mut gates)?;
         }
-        Ok(Ok(match (gates.refused(), entry) {
-            (Some(refused), _) => Outcome::Held(refused.why),
-            (None, Some(Inbound { quarantine: true, .. })) => Outcome::Quarantined,
-            (None, _) => Outcome::Shown,
-        }))
+        // R8: a steward's word on this envelope.
+        let label = labels_of(&standing.log, ItemId(id.0), ledger)?.into_iter().next().map(|(_, label)| label);
+        Ok(match (gates.refused(), label, entry) {
+            (Some(refused), ..) if is_settled(&refused, &crossing, &standing) => Err(refused),
+            (Some(refused), ..) => Ok(Outcome::Held(refused.why)),
+            (None, Some(Label { hide: true, .. }), _) => Ok(Outcome::Held(RelayRefusal::Declined)),
+            (None, None, Some(Inbound { quarantine: true, .. })) => Ok(Outcome::Quarantined),
+            (None, ..) => Ok(Outcome::Shown),
+        })
     }
 
     /// An item with its envelope, from a peer.
@@ -237,6 +245,9 @@ impl Engine {
             Err(Refused { why, .. }) => {
                 Ok((Received::Forbidden(why.name()), vec![Effect::Tell(Event::Refused(why.name()))]))
             }
+            Ok(Outcome::Held(why @ RelayRefusal::OverQuota)) if self.is_far_over(&envelope.value, id, ledger)? => {
+                Ok((Received::Deferred(why.name()), vec![Effect::Tell(Event::Refused(why.name()))]))
+            }
             Ok(outcome) => {
                 if outcome != Outcome::Held(RelayRefusal::AfterCut) {
                     // One that came before this one on its chain may have been held for want of it.
@@ -265,7 +276,7 @@ impl Engine {
         let mut effects = Vec::new();
         // R6: an envelope that comes earlier in the day's order moves the last one out.
         if outcome != Outcome::Held(RelayRefusal::OverQuota)
-            && carried.header.kind != Kind::TOMBSTONE
+            && !carried.header.kind.needs_no_leave()
             && let Some(moved) = self.moved_out(&envelope.value, id, ledger)?
         {
             effects.push(Effect::Keep(Keep::Outcome(moved, Outcome::Held(RelayRefusal::OverQuota))));
@@ -275,9 +286,7 @@ impl Engine {
             Ok(Body::Bookmark(bookmark)) => crate::url::normalise(bookmark.url.as_str()).ok(),
             _ => None,
         };
-        if let Some(target) = carried.header.target.filter(|_| carried.header.kind == Kind::TOMBSTONE) {
-            effects.extend(self.hide_retracted(target, carried.header.author, ledger)?);
-        }
+        effects.extend(self.note_sequels(community, (carried.id, &carried.header), ledger)?);
         let item = carried.id;
         effects.push(Effect::Keep(Keep::Item {
             read_in: community,
@@ -292,6 +301,17 @@ impl Engine {
         Ok(effects)
     }
 
+    /// Whether so many come before it on its day that even all of a link's brokers, apart from each other, cannot have
+    /// meant to stay within its quota: it is never shown, and not kept.
+    fn is_far_over<L: Ledger>(&self, envelope: &Envelope, id: EnvelopeId, ledger: &L) -> Result<bool, L::Error> {
+        let Some(standing) = self.standing(envelope.to) else { return Ok(true) };
+        let Some(link) = standing.state.links.iter().find(|l| l.id == envelope.in_link) else { return Ok(false) };
+        let most = usize::from(link.terms.per_day).saturating_mul(limits::BROKERS);
+        let turn = (envelope.broker, envelope.device, envelope.seq, id);
+        let today = ledger.turns(envelope.in_link, envelope.ts.day(), most)?;
+        Ok(today.len() >= most && today.last().is_none_or(|last| *last < turn))
+    }
+
     fn moved_out<L: Ledger>(
         &self,
         envelope: &Envelope,
@@ -300,8 +320,9 @@ impl Engine {
     ) -> Result<Option<EnvelopeId>, L::Error> {
         let Some(standing) = self.standing(envelope.to) else { return Ok(None) };
         let Some(link) = standing.state.links.iter().find(|l| l.id == envelope.in_link) else { return Ok(None) };
-        let today = turns_of((envelope.in_link, envelope.ts.day()), ledger)?;
-        let last = usize::from(link.terms.per_day).checked_sub(1).and_then(|last| today.get(last));
+        let per_day = usize::from(link.terms.per_day);
+        let today = ledger.turns(envelope.in_link, envelope.ts.day(), per_day)?;
+        let last = per_day.checked_sub(1).and_then(|last| today.get(last));
         let turn = (envelope.broker, envelope.device, envelope.seq, id);
         Ok(last.filter(|last| turn < **last).map(|last| last.3))
     }
@@ -375,7 +396,7 @@ impl Engine {
     }
 
     /// What changes for one envelope that is kept; none where something of it is not here.
-    fn judge_envelope_again<L: Ledger>(
+    pub(super) fn judge_envelope_again<L: Ledger>(
         &mut self,
         id: EnvelopeId,
         ledger: &L,
@@ -389,24 +410,6 @@ impl Engine {
         let event = Effect::Tell(Event::Item(envelope.to, envelope.item));
         let changes = if now == outcome { Vec::new() } else { vec![Effect::Keep(Keep::Outcome(id, now)), event] };
         Ok(Some((envelope, changes)))
-    }
-
-    /// What came over borders and is retracted by this person now is shown no longer (R5, P25).
-    pub(super) fn hide_retracted<L: Ledger>(&self, target: ItemId, by: PersonId, ledger: &L) -> Decided<L> {
-        let mut effects = Vec::new();
-        if item(ledger, target)?.is_none_or(|target| target.header.author != by) {
-            return Ok(effects);
-        }
-        for community in self.communities.keys().copied() {
-            for id in ledger.envelopes_of(community, target)? {
-                let is_held = ledger.envelope(id)?.is_none_or(|kept| matches!(kept.outcome, Outcome::Held(_)));
-                if !is_held {
-                    effects.push(Effect::Keep(Keep::Outcome(id, Outcome::Held(RelayRefusal::Retracted))));
-                    effects.push(Effect::Tell(Event::Item(community, target)));
-                }
-            }
-        }
-        Ok(effects)
     }
 
     /// A relayed item, for sending on.
@@ -425,36 +428,46 @@ impl Engine {
     }
 }
 
+/// R1 for what needs nobody's leave but its author's: a retraction is by the author of what it retracts, a recall by a
+/// steward of the community that its target left (8.7).
+fn ask_unasked<L: Ledger>(
+    proven: &Proven,
+    crossing: &Crossing<'_>,
+    ledger: &L,
+    gates: &mut Gates,
+) -> Result<(), L::Error> {
+    ask_author(proven, crossing, gates);
+    let header = &crossing.item.header;
+    let target = header.target.map(|target| item(ledger, target)).transpose()?.flatten();
+    let is_theirs = match header.kind {
+        Kind::RECALL => {
+            let is_steward = proven.role(header.author) == Role::Steward;
+            is_steward && target.is_none_or(|target| target.header.community == header.community)
+        }
+        _ => target.is_none_or(|target| target.header.author == header.author),
+    };
+    gates.ask(Owner::Broker, RelayRefusal::ItemUnproven, is_theirs);
+    Ok(())
+}
+
+/// Whether no operation that may still come changes the answer: then the envelope is dropped. Only what the log may come
+/// to allow is kept (8.4).
+fn is_settled(refused: &Refused, crossing: &Crossing<'_>, entering: &Standing) -> bool {
+    refused.owner == Owner::Entering
+        && match refused.why {
+            // Its heads are here, and so is all that was before them.
+            RelayRefusal::NoInLink => !entering.log.contains(crossing.in_link),
+            RelayRefusal::OtherDestination
+            | RelayRefusal::BrokerNotNamed
+            | RelayRefusal::BeyondHops
+            | RelayRefusal::TagNotLinked => true,
+            // What a change is judged by depends on whether its target is here.
+            RelayRefusal::KindNotLinked => crossing.item.header.target.is_none(),
+            _ => false,
+        }
+}
+
 fn words_tags(tags: &[String]) -> Option<List<Tag, 0, { limits::TAGS }>> {
     let tags: Option<Vec<Tag>> = tags.iter().map(|tag| Tag::line(tag).ok()).collect();
     List::new(tags?).ok()
-}
-
-/// 8.3: the link, the grants above its author, and those that give the item's author a role.
-pub(super) fn build_bundle(leaving: &Standing, link: OpId, author: PersonId) -> Result<ProofBundle, RelayRefusal> {
-    let place = leaving.log.get(link).ok_or(RelayRefusal::NoOutLink)?;
-    let Does::Link(terms) = &place.operation.body else { return Err(RelayRefusal::NoOutLink) };
-    let Direction::Out { min_author_role } = terms.direction else { return Err(RelayRefusal::NoOutLink) };
-    let grant =
-        leaving.state.ruled_grant(&leaving.log, author, min_author_role).ok_or(RelayRefusal::AuthorNotConfirmed)?;
-    let mut ids: BTreeSet<OpId> = BTreeSet::from([link]);
-    for grant in [place.operation.auth, grant] {
-        ids.extend(Engine::grant_path(leaving, grant).ok_or(RelayRefusal::BadProof)?);
-    }
-    let operations: Vec<Signed> = ids.iter().filter_map(|id| leaving.log.get(*id)).map(|p| p.signed.clone()).collect();
-    let people: BTreeSet<PersonId> =
-        ids.iter().filter_map(|id| leaving.log.get(*id)).map(|p| p.operation.author).chain([author]).collect();
-    let community = leaving.log.community();
-    let records: Vec<PersonRecord> = people
-        .into_iter()
-        .filter(|person| community.founder(*person).is_none())
-        .filter_map(|person| leaving.state.members.get(&person).map(|m| m.record.clone()))
-        .collect();
-    let bundle = ProofBundle {
-        version: V1,
-        genesis: community.signed.clone(),
-        operations: List::new(operations).map_err(|_| RelayRefusal::BadProof)?,
-        persons: List::new(records).map_err(|_| RelayRefusal::BadProof)?,
-    };
-    if bundle.to_bytes().len() > limits::BUNDLE_BYTES { Err(RelayRefusal::BadProof) } else { Ok(bundle) }
 }

@@ -1,6 +1,6 @@
 //! Bodies: what an item says. Every body is `[1, fields...]`; absent fields are null.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use super::Kind;
@@ -134,6 +134,89 @@ pub struct Charter {
     pub welcome: Option<Text<4000>>,
 }
 
+/// Why somebody recommends an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Merit {
+    /// It was useful.
+    Useful,
+    /// They tried it, and it works.
+    TriedIt,
+    /// It is right.
+    Correct,
+    /// It is well put.
+    WellPut,
+    /// They would teach from it.
+    TeachFrom,
+}
+
+impl Merit {
+    /// Every merit, in the order of their numbers.
+    pub const ALL: [Merit; 5] = [Merit::Useful, Merit::TriedIt, Merit::Correct, Merit::WellPut, Merit::TeachFrom];
+
+    /// Its word.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Merit::Useful => "useful",
+            Merit::TriedIt => "tried-it",
+            Merit::Correct => "correct",
+            Merit::WellPut => "well-put",
+            Merit::TeachFrom => "teach-from",
+        }
+    }
+
+    /// The merit of this word.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Merit> {
+        Merit::ALL.into_iter().find(|merit| merit.name() == name)
+    }
+}
+
+impl Serialize for Merit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
+    }
+}
+
+impl<'de> Deserialize<'de> for Merit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let number = usize::from(u8::deserialize(deserializer)?);
+        Merit::ALL.get(number).copied().ok_or_else(|| serde::de::Error::custom("no such merit"))
+    }
+}
+
+/// A recommendation of the target, with a reason. One of each person counts; there is no opposite.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Endorsement {
+    /// 1.
+    pub version: V1,
+    /// Why.
+    pub merit: Merit,
+    /// The same, in their own words.
+    pub line: Option<Line>,
+}
+
+/// A steward's word on whether the target is shown: an item, or the envelope of one that waits in quarantine (R8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Label {
+    /// 1.
+    pub version: V1,
+    /// Hidden, or shown.
+    pub hide: bool,
+    /// Why.
+    pub reason: Text<{ limits::REASON_BYTES }>,
+}
+
+/// A steward's calling back of what was carried out of their community: of the item that is the target, or, where that
+/// is a link, of what was carried over it after the end that the log gives it (8.7, 8.8).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize_tuple, Deserialize_tuple)]
+pub struct Recall {
+    /// 1.
+    pub version: V1,
+    /// Why.
+    pub reason: Text<{ limits::REASON_BYTES }>,
+}
+
 /// The body of an item, by its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Body {
@@ -151,6 +234,12 @@ pub enum Body {
     Profile(Profile),
     /// Of a charter.
     Charter(Charter),
+    /// Of an endorsement.
+    Endorsement(Endorsement),
+    /// Of a label.
+    Label(Label),
+    /// Of a recall.
+    Recall(Recall),
     /// Of a kind that this version keeps and passes on, but does not show.
     Later,
 }
@@ -175,6 +264,9 @@ impl Body {
             Kind::TOMBSTONE => decode::<(V1,)>(bytes, limit).map(|_| Body::Tombstone)?,
             Kind::PROFILE => Body::Profile(decode(bytes, limit)?),
             Kind::CHARTER => Body::Charter(decode(bytes, limit)?),
+            Kind::ENDORSEMENT => Body::Endorsement(decode(bytes, limit)?),
+            Kind::LABEL => Body::Label(decode(bytes, limit)?),
+            Kind::RECALL => Body::Recall(decode(bytes, limit)?),
             Kind(_) => Body::Later,
         })
     }
@@ -190,6 +282,9 @@ impl Body {
             Body::Tombstone => Kind::TOMBSTONE,
             Body::Profile(_) => Kind::PROFILE,
             Body::Charter(_) => Kind::CHARTER,
+            Body::Endorsement(_) => Kind::ENDORSEMENT,
+            Body::Label(_) => Kind::LABEL,
+            Body::Recall(_) => Kind::RECALL,
             Body::Later => return None,
         })
     }
@@ -205,6 +300,9 @@ impl Body {
             Body::Tombstone => encode(&(V1,)),
             Body::Profile(body) => encode(body),
             Body::Charter(body) => encode(body),
+            Body::Endorsement(body) => encode(body),
+            Body::Label(body) => encode(body),
+            Body::Recall(body) => encode(body),
             Body::Later => Vec::new(),
         }
     }

@@ -89,6 +89,18 @@ impl Kind {
         }
     }
 
+    /// Whether it crosses borders by nobody's leave but its author's, and takes no turn of a quota (8.7).
+    #[must_use]
+    pub fn needs_no_leave(self) -> bool {
+        matches!(self, Kind::TOMBSTONE | Kind::RECALL)
+    }
+
+    /// Whether what it names as its target may be shown, or shown no more, by it.
+    #[must_use]
+    pub fn bears_on_its_target(self) -> bool {
+        matches!(self, Kind::TOMBSTONE | Kind::LABEL | Kind::RECALL)
+    }
+
     /// Whether it stands in lists by itself. The others change or accompany what does.
     #[must_use]
     pub fn is_listed(self) -> bool {

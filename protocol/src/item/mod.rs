@@ -9,7 +9,7 @@ mod draft;
 mod header;
 mod kind;
 
-pub use body::{Attachment, Body, Bookmark, Charter, Edit, Post, Profile, Reply};
+pub use body::{Attachment, Body, Bookmark, Charter, Edit, Endorsement, Label, Merit, Post, Profile, Recall, Reply};
 pub use draft::{Draft, DraftRefusal};
 pub(crate) use header::salted;
 pub use header::{Header, Item, SaltedBody, SignedItem, Tag};

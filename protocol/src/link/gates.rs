@@ -66,6 +66,8 @@ impl Gate {
             RelayRefusal::OverQuota => "quota",
             RelayRefusal::AfterCut => "mandate",
             RelayRefusal::NotAReply => "reply",
+            RelayRefusal::Recalled => "not called back",
+            RelayRefusal::Declined => "not declined",
             RelayRefusal::AuthorLeft => "author a member",
         }
     }

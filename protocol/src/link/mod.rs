@@ -15,6 +15,6 @@ mod terms;
 pub use envelope::{Carry, Envelope};
 pub use gates::{Gate, Gates, Owner, Refused};
 pub use judge::{Crossing, Inbound, ask_author, ask_out, judge_in, judge_out};
-pub use proof::{ProofBundle, Proven, bundle_hash};
+pub use proof::{ProofBundle, Proven, Stands, bundle_hash};
 pub use refusal::{Outcome, RelayRefusal};
 pub use terms::{Direction, KindSet, LinkTerms, tag_matches};

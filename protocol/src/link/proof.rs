@@ -15,11 +15,12 @@ use crate::{
     bytes::List,
     community::Community,
     encoding::{Malformed, V1, decode, encode},
-    id::{BundleHash, CommunityId, Context, OpId, PersonId, hash},
+    id::{BundleHash, CommunityId, Context, EnvelopeId, OpId, PersonId, hash},
     key::PublicKey,
     limits,
     person::{Caps, Person, PersonRecord},
     signed::{Signed, Verified},
+    time::Millis,
 };
 
 /// `[1, Genesis, ops{..32}, persons]`, at most 64 KiB.
@@ -34,6 +35,15 @@ pub struct ProofBundle {
     /// The persons whose devices signed those, and the item's author; founders stand in the
     /// genesis.
     pub persons: List<PersonRecord, 0, { limits::BUNDLE_OPERATIONS }>,
+}
+
+/// What stands of a device's envelopes after an end that the community which they left gave a link or a mandate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// The chain that ends with the envelope of this number and id.
+    ChainTo(u32, EnvelopeId),
+    /// What claims no later time: who ended it had seen no envelope of the device.
+    ClaimedUntil(Millis),
 }
 
 /// What a checked bundle proves.
@@ -140,6 +150,30 @@ impl Proven {
             Body::Link(terms) if self.holds(op.author, op.auth, Role::Steward, 0) => Ok(terms),
             _ => Err(RelayRefusal::BadProof),
         }
+    }
+
+    /// What has ended a broker's mandate on the link, as far as the bundle shows, and how much of what one of the
+    /// broker's devices has carried stands all the same (R7).
+    #[must_use]
+    pub fn ends(&self, link: OpId, (broker, device): (PersonId, PublicKey)) -> Vec<(RelayRefusal, Stands)> {
+        let Ok(terms) = self.link(link) else { return Vec::new() };
+        let end_of = |op: &Operation| {
+            let by_steward = self.holds(op.author, op.auth, Role::Steward, 0);
+            let (why, last) = match &op.body {
+                Body::LinkEnd(end) if end.link == link => {
+                    let by_broker = terms.names(op.author) && self.holds(op.author, op.auth, Role::Member, 0);
+                    let last = end.cuts.iter().find(|cut| cut.0 == device).map(|cut| (cut.1, cut.2));
+                    (by_steward || by_broker).then_some((RelayRefusal::LinkOver, last))?
+                }
+                Body::Rule(rule) if by_steward && rule.role < Role::Member && names(rule, broker) => {
+                    let last = rule.links.iter().find(|cut| cut.0 == link && cut.1 == device);
+                    (RelayRefusal::AfterCut, last.map(|cut| (cut.2, cut.3)))
+                }
+                _ => return None,
+            };
+            Some((why, last.map_or(Stands::ClaimedUntil(op.ts), |(seq, id)| Stands::ChainTo(seq, id))))
+        };
+        self.operations.values().filter_map(end_of).collect()
     }
 
     /// The highest role that the bundle proves for `person`: by being a founder, or by a ruling.

@@ -62,6 +62,12 @@ pub enum RelayRefusal {
     /// The link carries replies only, and it is none to an item of the receiving community.
     #[error("the link lets only replies to the other side's items pass (8.7)")]
     NotAReply,
+    /// 8.7.
+    #[error("the stewards of the community it left have called it back (8.7)")]
+    Recalled,
+    /// R8.
+    #[error("the stewards of the community it enters have declined it (R8)")]
+    Declined,
     /// The author has no role any more in the community it leaves (8.5).
     #[error("its author is no longer a member of the community it leaves (8.5)")]
     AuthorLeft,
@@ -91,6 +97,8 @@ impl RelayRefusal {
             RelayRefusal::OverQuota => "over_quota",
             RelayRefusal::AfterCut => "after_cut",
             RelayRefusal::NotAReply => "not_a_reply",
+            RelayRefusal::Recalled => "recalled",
+            RelayRefusal::Declined => "declined",
             RelayRefusal::AuthorLeft => "author_left",
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
-    ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin},
+    ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin, Sequel, Turn},
     link::{Envelope, Outcome},
     reconcile::{Place, Position, ShortId, short, stands_at},
     signed::Signed,
@@ -41,6 +41,8 @@ pub struct Memory {
     places: BTreeSet<(CommunityId, SetName, Position, AnyId)>,
     met: BTreeMap<(CommunityId, Vec<u8>), (PersonId, PublicKey)>,
     bans: BTreeMap<Vec<u8>, Ban>,
+    hidden: BTreeSet<(CommunityId, ItemId)>,
+    sequels: BTreeSet<Sequel>,
 }
 
 impl Memory {
@@ -97,6 +99,10 @@ impl Memory {
             Keep::Outcome(id, outcome) => {
                 self.envelopes.get_mut(&id).expect("an outcome is of a kept envelope").1.outcome = outcome;
             }
+            Keep::Hidden { community, item, is_hidden: true } => drop(self.hidden.insert((community, item))),
+            Keep::Hidden { community, item, is_hidden: false } => drop(self.hidden.remove(&(community, item))),
+            Keep::Sequel(sequel) => drop(self.sequels.insert(sequel)),
+            Keep::Done(sequel) => drop(self.sequels.remove(&sequel)),
             Keep::Bundle(hash, bytes) => drop(self.bundles.insert(hash, bytes)),
             Keep::Addresses { community, list } => {
                 drop(self.book.insert((community, list.peer.as_slice().to_vec()), list))
@@ -116,7 +122,8 @@ impl Memory {
             .values()
             .filter(|(e, kept)| e.to == community && kept.outcome == Outcome::Shown)
             .map(|(e, _)| e.item);
-        own.map(|s| ItemId(s.2)).chain(relayed).collect()
+        let all = own.map(|s| ItemId(s.2)).chain(relayed);
+        all.filter(|id| !self.hidden.contains(&(community, *id))).collect()
     }
 
     /// Whether this is the id of an operation, an item or an envelope that is kept.
@@ -151,8 +158,13 @@ impl Memory {
         place
     }
 
-    fn changes(&self, id: ItemId, kind: Kind) -> impl Iterator<Item = &Item> {
-        self.items.values().filter(move |i| i.header.target == Some(id) && i.header.kind == kind)
+    /// Those that stand, or came over a border.
+    fn changing(&self, id: ItemId, kind: Kind) -> impl Iterator<Item = &Item> {
+        let stands = |item: &Item| {
+            self.sets.contains(&(item.header.community, SetName::of(item.header.scope), item.id.0))
+                || self.envelopes.values().any(|(envelope, _)| envelope.item == item.id)
+        };
+        self.items.values().filter(move |i| i.header.target == Some(id) && i.header.kind == kind && stands(i))
     }
 }
 
@@ -231,10 +243,16 @@ impl Ledger for Memory {
         Ok(forks.into_values().collect())
     }
     fn is_retracted(&self, id: ItemId, author: PersonId) -> Result<bool, Infallible> {
-        Ok(self.changes(id, Kind::TOMBSTONE).any(|i| i.header.author == author))
+        Ok(self.changing(id, Kind::TOMBSTONE).any(|i| i.header.author == author))
     }
-    fn edits(&self, id: ItemId) -> Result<Vec<ItemId>, Infallible> {
-        Ok(self.changes(id, Kind::EDIT).map(|i| i.id).collect())
+    fn changes(&self, target: ItemId, kind: Kind) -> Result<Vec<ItemId>, Infallible> {
+        Ok(self.changing(target, kind).map(|i| i.id).collect())
+    }
+    fn is_hidden(&self, community: CommunityId, item: ItemId) -> Result<bool, Infallible> {
+        Ok(self.hidden.contains(&(community, item)))
+    }
+    fn sequels(&self) -> Result<Vec<Sequel>, Infallible> {
+        Ok(self.sequels.iter().copied().collect())
     }
     fn bookmark(
         &self,
@@ -259,11 +277,12 @@ impl Ledger for Memory {
         let chain = self.envelopes.iter().filter(|(_, (e, _))| e.from == from && e.to == to && e.device == device);
         Ok(chain.map(|(id, (e, _))| (e.seq, *id)).max())
     }
-    fn relayed_on(&self, in_link: OpId, day: u64) -> Result<Vec<EnvelopeId>, Infallible> {
-        let mut found: Vec<_> =
-            self.envelopes.iter().filter(|(_, (e, _))| e.in_link == in_link && e.ts.day() == day).collect();
-        found.sort_by_key(|(id, (e, _))| (e.broker, e.device, e.seq, **id));
-        Ok(found.into_iter().map(|(id, _)| *id).collect())
+    fn turns(&self, in_link: OpId, day: u64, most: usize) -> Result<Vec<Turn>, Infallible> {
+        let takes_one = |e: &Envelope| self.items.get(&e.item).is_some_and(|i| !i.header.kind.needs_no_leave());
+        let days = self.envelopes.iter().filter(|(_, (e, _))| e.in_link == in_link && e.ts.day() == day);
+        let turns = days.filter(|(_, (e, _))| takes_one(e)).map(|(id, (e, _))| (e.broker, e.device, e.seq, *id));
+        let turns: BTreeSet<Turn> = turns.collect();
+        Ok(turns.into_iter().take(most).collect())
     }
     fn bundle(&self, hash: BundleHash) -> Result<Option<Vec<u8>>, Infallible> {
         Ok(self.bundles.get(&hash).cloned())

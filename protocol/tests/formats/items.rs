@@ -8,7 +8,8 @@ use hearth_protocol::{
     epoch::Scope,
     id::{Context, ItemId, hash},
     item::{
-        Attachment, Body, Bookmark, Charter, Edit, Header, Kind, Post, Profile, Reply, SaltedBody, SignedItem, Tag,
+        Attachment, Body, Bookmark, Charter, Edit, Endorsement, Header, Kind, Label, Merit, Post, Profile, Recall,
+        Reply, SaltedBody, SignedItem, Tag,
     },
 };
 
@@ -118,10 +119,19 @@ pub(crate) fn write(story: &Story, [alice, bob, carol]: [&Actor; 3]) -> Vec<Writ
     let inner =
         Body::Post(Post { version: V1, title: None, text: text("For members only."), attachments: List::none() });
     pen.write(Plan { scope: Scope::Inner, ..known("post: of the inner scope, with a chain of its own", &inner) });
+    let label = Body::Label(Label { version: V1, hide: true, reason: text("It is out of date.") });
+    pen.write(Plan { target: Some(post), ..known("label: hides the post", &label) });
+    let recall = Body::Recall(Recall { version: V1, reason: text("The address has moved.") });
+    pen.write(Plan { target: Some(bookmark), ..known("recall: of the bookmark", &recall) });
     written.append(&mut pen.written);
     let mut pen = Pen { story, actor: carol, written: Vec::new() };
     let hello = Body::Post(Post { version: V1, title: None, text: text(""), attachments: List::none() });
     pen.write(known("post: the shortest", &hello));
+    let endorsement = Endorsement { version: V1, merit: Merit::TeachFrom, line: Some(text("I did, twice.")) };
+    pen.write(Plan {
+        target: Some(bookmark),
+        ..known("endorsement: of the bookmark", &Body::Endorsement(endorsement))
+    });
     written.append(&mut pen.written);
     written
 }

@@ -240,3 +240,98 @@ async fn what_may_not_cross_is_refused_by_the_name_of_the_rule() {
     let removed = |operation: &Value| operation["what"] == "removed ferry: moved away";
     assert!(log["operations"].as_array().unwrap().iter().any(removed), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_is_released_or_declined_by_a_steward() {
+    let border = Border::open().await;
+    let (ferry, dave, alice) = (&border.ferry, &border.dave, &border.alice);
+    let erin = Host::running("erin").await;
+    erin.join(&dave.invite("library", 1).await).await;
+    let (garden, person) = (&border.garden, border.ferry_id().await);
+    let looked_at =
+        json!({ "community": "library", "direction": "in", "other": garden, "brokers": [person], "quarantine": true });
+    dave.tell("/links", looked_at).await;
+    ferry.tell("/sync", json!({})).await;
+    let (good, bad) = (border.post("good", "shelves", 1).await, border.post("bad", "shelves", 1).await);
+    for item in [&good, &bad] {
+        assert_eq!(ferry.tell("/relay", carried(item)).await["state"], "quarantined");
+    }
+    for host in [dave, &erin] {
+        host.tell("/sync", json!({})).await;
+        assert!(host.items("in=library").await.is_empty());
+    }
+    assert_eq!(Host::refused(erin.reply(&format!("/items/{good}")).await), (404, "no_item".to_owned()));
+    assert_eq!(erin.get("/quarantine").await["waiting"], json!([]), "she is no steward");
+    let waiting = dave.get("/quarantine?in=library").await["waiting"].clone();
+    assert_eq!(
+        (waiting.as_array().unwrap().len(), &waiting[0]["item"], &waiting[1]["text"]),
+        (2, &json!(good), &json!("bad"))
+    );
+    assert_eq!((&waiting[0]["broker_name"], &waiting[0]["note"]), (&json!("ferry"), &json!("for the shelves")));
+    assert_eq!(dave.get(&format!("/items/{good}")).await["state"], "quarantined");
+
+    let silent = dave.post(&format!("/quarantine/{bad}"), &json!({ "release": false })).await;
+    assert_eq!(Host::refused(silent), (400, "empty".to_owned()));
+    let declined =
+        dave.tell(&format!("/quarantine/{}", &bad[..8]), json!({ "release": false, "reason": "not ours" })).await;
+    assert_eq!((&declined["decided"][0]["item"], &declined["decided"][0]["state"]), (&json!(bad), &json!("declined")));
+    dave.tell(&format!("/quarantine/{}", text(&waiting[0]["envelope"])), json!({ "release": true })).await;
+    let again = dave.post(&format!("/quarantine/{good}"), &json!({ "release": true })).await;
+    assert_eq!(Host::refused(again), (404, "not_waiting".to_owned()));
+    erin.tell("/sync", json!({})).await;
+    let seen = erin.items("in=library").await;
+    assert_eq!((seen.len(), &seen[0]["text"]), (1, &json!("good")));
+    let hop = erin.get(&format!("/items/{bad}/trace")).await["hops"][0].clone();
+    assert_eq!((&hop["refusal"], &hop["label"]["reason"]), (&json!("declined"), &json!("not ours")));
+
+    // An edit waits like what it changes.
+    let edit = json!({ "kind": "edit", "to": [], "target": good, "text": "better" });
+    alice.tell("/items", edit).await;
+    for host in [ferry, dave, &erin] {
+        host.tell("/sync", json!({})).await;
+    }
+    assert_eq!(erin.items("in=library").await[0]["text"], "good");
+    let waiting = dave.get("/quarantine").await["waiting"][0].clone();
+    assert_eq!(waiting["kind"], "edit");
+    dave.tell(&format!("/quarantine/{}", text(&waiting["item"])), json!({ "release": true })).await;
+    erin.tell("/sync", json!({})).await;
+    assert_eq!(erin.items("in=library").await[0]["text"], "better");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_recommend_and_stewards_hide_and_call_back() {
+    let border = Border::open().await;
+    let (ferry, dave, alice) = (&border.ferry, &border.dave, &border.alice);
+    let erin = Host::running("erin").await;
+    erin.join(&dave.invite("library", 1).await).await;
+    let good = border.post("good", "shelves", 1).await;
+    ferry.tell("/relay", carried(&good)).await;
+    for host in [dave, &erin] {
+        host.tell("/sync", json!({})).await;
+    }
+    let praise = json!({ "kind": "endorsement", "to": [], "target": good, "merit": "tried-it", "text": "twice" });
+    assert_eq!(erin.tell("/items", praise).await["items"][0]["community"], border.library);
+    let praise = json!({ "kind": "endorsement", "to": [], "target": good, "merit": "correct" });
+    erin.tell("/items", praise).await;
+    let shown = erin.get(&format!("/items/{good}")).await;
+    let praised = &shown["endorsements"];
+    assert_eq!((praised.as_array().unwrap().len(), &praised[0]["merit"]), (1, &json!("correct")), "the latest counts");
+
+    let label = |hide| json!({ "kind": "label", "to": [], "target": good, "hide": hide, "reason": "old" });
+    let refused = Host::refused(erin.post("/items", &label(true)).await);
+    assert_eq!(refused, (403, "role_too_low".to_owned()));
+    for (hide, count) in [(true, 0), (false, 1)] {
+        dave.tell("/items", label(hide)).await;
+        erin.tell("/sync", json!({})).await;
+        assert_eq!(erin.items("in=library").await.len(), count);
+        let shown = erin.get(&format!("/items/{good}")).await;
+        assert_eq!((&shown["label"]["steward_name"], shown["text"] == ""), (&json!("dave"), hide));
+    }
+    let recall = json!({ "kind": "recall", "to": [], "target": good, "reason": "wrong" });
+    alice.tell("/items", recall).await;
+    for host in [ferry, dave, &erin] {
+        host.tell("/sync", json!({})).await;
+    }
+    assert!(erin.items("in=library").await.is_empty());
+    assert_eq!(alice.items("in=garden").await.len(), 1, "there it stays");
+}

@@ -19,14 +19,14 @@ use crate::{
     wire::Gossip,
 };
 
-struct Border {
-    garden: CommunityId,
-    library: CommunityId,
-    out: OpId,
+pub(super) struct Border {
+    pub(super) garden: CommunityId,
+    pub(super) library: CommunityId,
+    pub(super) out: OpId,
 }
 
 /// alice's garden and dave's library; ferry is a member of both and may carry `rust`.
-fn border(world: &mut World) -> Border {
+pub(super) fn border(world: &mut World) -> Border {
     border_of(world, KindSet::ALL, KindSet::ALL)
 }
 
@@ -57,7 +57,15 @@ fn border_of(world: &mut World, leave: KindSet, enter: KindSet) -> Border {
     Border { garden, library, out }
 }
 
-fn relay(world: &mut World, item: ItemId, to: CommunityId) -> Result<Answer, CommandRefusal> {
+/// A newer link in the place of the last one.
+pub(super) fn renew(world: &mut World, who: &str, community: CommunityId, change: impl Fn(&mut LinkTerms)) {
+    let links = &world.node(who).engine.communities()[&community].state.links;
+    let mut terms = links.last().expect("there is a link").terms.clone();
+    change(&mut terms);
+    world.command(who, Command::Link(community, terms)).unwrap();
+}
+
+pub(super) fn relay(world: &mut World, item: ItemId, to: CommunityId) -> Result<Answer, CommandRefusal> {
     let note = Text::written("matters there").unwrap();
     world.command("ferry", Command::Relay { item, to, note, summary: None, tags: vec![] })
 }
@@ -142,15 +150,13 @@ fn of_three_who_must_consent_each_no_is_named_with_whose_it_is() {
 fn a_link_out_for_replies_only_lets_nothing_else_leave() {
     let mut world = World::of(&["alice", "dave", "ferry"]);
     let Border { garden, library, .. } = border(&mut world);
-    let mut terms = world.node("alice").engine.communities()[&garden].state.links[0].terms.clone();
-    terms.replies_only = true;
-    world.command("alice", Command::Link(garden, terms)).unwrap();
+    renew(&mut world, "alice", garden, |terms| terms.replies_only = true);
     let item = post(&mut world, "alice", garden, "a find", &["rust"], 1);
     let refused = Refused { why: RelayRefusal::NotAReply, owner: Owner::Leaving };
     assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(refused)));
 }
 
-fn change(world: &mut World, who: &str, target: ItemId, body: Body) -> ItemId {
+pub(super) fn change(world: &mut World, who: &str, target: ItemId, body: Body) -> ItemId {
     let mut draft = Draft::new(body);
     draft.target = Some(target);
     let Ok(Answer::Items(items)) = world.command(who, Command::Write { communities: vec![], draft }) else {
@@ -180,11 +186,11 @@ fn edits_and_retractions_follow_what_they_change_over_a_border() {
     tagged(&mut world, item, "a better find");
     world.round();
     // Three a day: the second edit waits.
-    assert!(world.node("dave").memory.edits(item).unwrap().is_empty());
+    assert!(world.node("dave").memory.changes(item, Kind::EDIT).unwrap().is_empty());
     world.leap(DAY_MS);
     world.round();
     for item in [item, early] {
-        let edits = world.node("dave").memory.edits(item).unwrap();
+        let edits = world.node("dave").memory.changes(item, Kind::EDIT).unwrap();
         assert_eq!(edits.len(), 1);
         let paths = world.node("dave").memory.envelopes_of(library, edits[0]).unwrap();
         assert_eq!(paths.len(), 1, "carried once");
@@ -192,7 +198,7 @@ fn edits_and_retractions_follow_what_they_change_over_a_border() {
     // What the link does not let through does not follow.
     change(&mut world, "alice", item, edit("without the tag"));
     world.round();
-    assert_eq!(world.node("dave").memory.edits(item).unwrap().len(), 1);
+    assert_eq!(world.node("dave").memory.changes(item, Kind::EDIT).unwrap().len(), 1);
     assert!(world.node("ferry").events.contains(&Event::Refused("tag_not_linked")));
     // A retraction needs no link.
     world.command("alice", Command::EndLink { community: garden, link: out }).unwrap();
@@ -303,6 +309,34 @@ fn a_broker_who_asks_nobody_is_refused_by_every_receiver() {
         );
         assert!(!world.node("dave").memory.readable(library).contains(&item), "{refusal}");
     }
+}
+
+#[test]
+fn beyond_a_quota_so_much_is_kept_and_no_more() {
+    // alice ── ferry (cheating) ── dave: one a day
+    let mut world = World::of(&["alice", "dave", "ferry"]);
+    let Border { garden, library, .. } = border(&mut world);
+    renew(&mut world, "dave", library, |terms| terms.per_day = 1);
+    let honest = post(&mut world, "alice", garden, "a find", &["rust"], 1);
+    let Ok(Answer::Relayed(mut last, _)) = relay(&mut world, honest, library) else { panic!("not relayed") };
+    let first: Envelope = world.node("ferry").memory.envelope(last).unwrap().unwrap().signed.read().unwrap();
+    let mut kept = Vec::new();
+    for seq in 1..=9 {
+        let item = post(&mut world, "alice", garden, &format!("find {seq}"), &["rust"], 1);
+        let memory = &world.node("ferry").memory;
+        let mut envelope = first.clone();
+        let (carried, body) = memory.carried(item).unwrap().unwrap();
+        (envelope.item, envelope.seq, envelope.prev_by_device) = (item, seq, Some(last));
+        let bundle = Some(envelope.proof);
+        let sealed = crate::signed::Verified::seal(envelope, &[&world.device("ferry")]);
+        last = sealed.id().into();
+        let envelope = Some(sealed.signed);
+        let carry = Carry { version: V1, item: carried, body, envelope, bundle, person: None };
+        world.tell("ferry", "dave", library, &Gossip::Carry(Box::new(carry)));
+        kept.push(world.node("dave").memory.outcome(last));
+    }
+    let held = Some(Outcome::Held(RelayRefusal::OverQuota));
+    assert_eq!(kept, [[held; 7].as_slice(), &[None; 2]].concat());
 }
 
 #[test]

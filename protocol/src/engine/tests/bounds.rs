@@ -8,7 +8,11 @@ use super::{
 use crate::{
     authority::{Body, Role},
     bytes::{Blob, Bytes},
-    engine::{Answer, Command, CommandRefusal, Event, Standing, chores::Chore, relay::build_bundle},
+    engine::{
+        Answer, Command, CommandRefusal, Event, Standing,
+        bundles::{Author, bundle},
+        chores::Chore,
+    },
     epoch::{Scope, SealingKey},
     hello::{PairRequest, Transcript},
     id::CommunityId,
@@ -80,8 +84,27 @@ fn a_path_of_grants_that_receivers_do_not_follow_is_not_sent() {
         let mut standing = Standing::new(scene.log.community().clone(), me);
         standing.log = scene.log;
         standing.evaluate();
-        let bundle = build_bundle(&standing, link, alice().person())?;
+        let bundle = bundle(&standing, link, (alice().person(), Author::AsLinked))?;
         Ok(bundle.check().unwrap().link(link).cloned().expect("what is sent is followed"))
+    });
+}
+
+#[test]
+fn a_bundle_shows_so_many_endings_of_its_link() {
+    let most = limits::BUNDLE_ENDS;
+    around(limits::BUNDLE_ENDS, [most - 1, most, most], |ends| {
+        let mut scene = Scene::founded_by(&[alice()]);
+        let terms = link_terms(out(), CommunityId::new([9; 32]), alice());
+        let link = scene.add(scene.pen(alice(), FIRST).link(terms));
+        for _ in 0..ends {
+            scene.add(scene.pen(alice(), FIRST).end_link(link));
+        }
+        let me = (alice().person(), alice().device.public());
+        let mut standing = Standing::new(scene.log.community().clone(), me);
+        standing.log = scene.log;
+        standing.evaluate();
+        let bundle = bundle(&standing, link, (alice().person(), Author::Steward)).unwrap();
+        bundle.check().unwrap().ends(link, me).len()
     });
 }
 

@@ -10,6 +10,7 @@ mod given;
 mod lost;
 mod numbers;
 mod shares;
+mod stewards;
 mod story;
 mod sync;
 mod world;

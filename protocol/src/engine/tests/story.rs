@@ -223,7 +223,7 @@ fn edits_and_tombstones_are_their_authors_and_arrive_in_any_order() {
     world.round();
     let refused = world.command("bob", Command::Write { communities: vec![], draft: tombstone.clone() });
     assert_eq!(refused, Err(CommandRefusal::NotAuthor));
-    assert_eq!(world.node("bob").memory.edits(text).unwrap().len(), 1);
+    assert_eq!(world.node("bob").memory.changes(text, Kind::EDIT).unwrap().len(), 1);
     world.command("alice", Command::Write { communities: vec![], draft: tombstone }).unwrap();
     assert!(world.node("bob").memory.is_retracted(text, world.person("alice")).unwrap());
 }
@@ -261,7 +261,7 @@ fn an_edit_reaches_as_far_as_what_it_changes_whatever_the_default_is_by_then() {
     let mut edit = Draft::new(Body::Edit(crate::item::Edit { version: V1, body: written("second") }));
     edit.target = Some(text);
     world.command("alice", Command::Write { communities: vec![], draft: edit.clone() }).unwrap();
-    assert_eq!(world.node("bob").memory.edits(text).unwrap().len(), 1);
+    assert_eq!(world.node("bob").memory.changes(text, Kind::EDIT).unwrap().len(), 1);
     edit.reach = Some(1);
     let refused = world.command("alice", Command::Write { communities: vec![], draft: edit });
     assert!(matches!(refused, Err(CommandRefusal::Field(_))), "{refused:?}");
