@@ -14,6 +14,7 @@ mod guides;
 mod homes;
 mod join;
 mod keep;
+mod many;
 mod refusals;
 mod relay;
 mod removed;

@@ -1,5 +1,5 @@
 //! The keys of the store. The first byte is the table; numbers are big-endian, so that order of
-//! bytes is order of numbers. Part of the format on disk, version 3. The values of three tables are
+//! bytes is order of numbers. Part of the format on disk, version 4. The values of three tables are
 //! sealed, each under its key: see `seal`.
 
 use hearth_protocol::{
@@ -76,9 +76,12 @@ pub(super) enum Table {
     Author = b'F',
     /// community, author, item -> nothing: the same, before version 3
     AuthorOnce = b'f',
+    /// community, scope, device, sequence number without its last byte -> that byte and how the item's id begins, of
+    /// each number once
+    Number = b'J',
     /// community, scope, device, sequence number without its last three bits -> those bits and an item, of each number
-    /// the two lowest ids
-    Number = b'g',
+    /// the two lowest ids: before version 4
+    NumberOfEight = b'g',
     /// community, device, scope, sequence number -> two items: what a device signed twice
     Fork = b'G',
     /// community, item -> nothing: what stewards hide from its readers
@@ -99,7 +102,9 @@ pub(super) enum Table {
     Packed = b'P',
     /// nothing -> nothing: there once what was written before is indexed by its number
     Numbered = b'N',
-    /// nothing -> nothing: there once envelopes that wait have their rows, and only those that take a turn have a place
+    /// nothing -> nothing: there once the index by number has the rows of version 4
+    Shortened = b'M',
+    /// nothing -> nothing: there once envelopes that wait have their rows of version 4, and only those that take a turn have a place
     /// in their day's order
     Turned = b'T',
     /// the next store sequence
@@ -168,10 +173,16 @@ pub(super) fn chain_end(community: CommunityId, scope: Scope, device: PublicKey)
     Key::of(Table::ChainEnd).with(community.as_bytes()).with(&[scope.number()]).with(device.0.as_ref())
 }
 
-/// The row of a number and of the seven beside it.
+/// The row of a number and of the 255 beside it.
 pub(super) fn numbers(header: &Header) -> Key {
-    let chain = Key::of(Table::Number).with(header.community.as_bytes()).with(&[header.scope.number()]);
-    chain.with(header.device.0.as_ref()).with(&(header.seq >> 3).to_be_bytes())
+    let chain = [header.community.as_bytes(), [header.scope.number()].as_slice(), header.device.0.as_ref()].concat();
+    numbers_of(&chain, header.seq)
+}
+
+/// The same of a chain that is written as in keys.
+pub(super) fn numbers_of(chain: &[u8], seq: u32) -> Key {
+    let [high @ .., _] = seq.to_be_bytes();
+    Key::of(Table::Number).with(chain).with(&high)
 }
 
 pub(super) fn forks(community: CommunityId) -> Key {

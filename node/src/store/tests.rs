@@ -185,6 +185,7 @@ fn upgraded(reader: &Reader) -> Vec<(Vec<u8>, Vec<u8>)> {
         Table::Listed,
         Table::Set,
         Table::Number,
+        Table::NumberOfEight,
         Table::Fork,
     ]
     .into_iter()
@@ -217,8 +218,10 @@ fn as_version_2(writer: &mut Writer, reader: &Reader, community: CommunityId) {
         overlay.put(keys::body(hash).into_vec(), row.body.unwrap().as_slice());
         overlay.put(key, encode(&(row.signed, row.received)));
     }
-    for (key, _) in rows(reader, Table::Number) {
-        overlay.delete(key);
+    for table in [Table::Number, Table::Fork] {
+        for (key, _) in rows(reader, table) {
+            overlay.delete(key);
+        }
     }
     overlay.delete(keys::listed(community).into_vec());
     overlay.put(Key::of(Table::Indexed).into_vec(), Vec::new());
@@ -238,9 +241,30 @@ fn as_version_1(writer: &mut Writer, reader: &Reader, community: CommunityId) {
     writer.commit(&overlay.into_batch()).unwrap();
 }
 
+/// The same as version 3 left it: with rows for eight numbers and whole ids in the index by number.
+fn as_version_3(writer: &mut Writer, reader: &Reader, _: CommunityId) {
+    let mut overlay = Overlay::new(reader);
+    for (key, _) in rows(reader, Table::Number) {
+        overlay.delete(key);
+    }
+    for (_, value) in rows(reader, Table::Item) {
+        let item = ItemRow::read(&value).unwrap().signed.trusted().unwrap();
+        let header = &item.header;
+        let chain = Key::of(Table::NumberOfEight).with(header.community.as_bytes()).with(&[header.scope.number()]);
+        let key = chain.with(header.device.0.as_ref()).with(&(header.seq >> 3).to_be_bytes()).into_vec();
+        let low = u8::try_from(header.seq & 7).unwrap();
+        let known = overlay.get(&key).unwrap().unwrap_or_default();
+        overlay.put(key, [&known, [low].as_slice(), item.id.as_bytes()].concat());
+    }
+    for marker in [Table::Indexed, Table::Placed, Table::Packed, Table::Numbered] {
+        overlay.put(Key::of(marker).into_vec(), Vec::new());
+    }
+    writer.commit(&overlay.into_batch()).unwrap();
+}
+
 #[test]
 fn what_older_versions_wrote_is_brought_up_once() {
-    for older in [as_version_1, as_version_2] {
+    for older in [as_version_1, as_version_2, as_version_3] {
         let folder = tempfile::tempdir().unwrap();
         let (mut writer, reader) = sealed(folder.path(), 1);
         let mut overlay = Overlay::new(&reader);

@@ -3,8 +3,9 @@
 //! Version 1 had no index of items by author, and none of items and envelopes by the time that they
 //! claim. In version 2 that by author had no times, an item had a row more that said that it is in its
 //! set, and one more that listed it, and the items of both scopes were one set, each at the time that it
-//! claims. Early stores of version 3 have no index by number, and in them a retraction takes a turn of a day. Always true: a step that was cut off is done again from its beginning; what is written twice is
-//! the same.
+//! claims. Early stores of version 3 have no index by number, later ones one with rows of eight; in all of them a
+//! retraction takes a turn of a day, and what waits for a steward is not found. Always true: a step that was cut off is
+//! done again from its beginning; what is written twice is the same.
 
 use std::ops::Bound;
 
@@ -42,7 +43,7 @@ type Change = fn(&mut Overlay<'_>, &[u8], &[u8]) -> Result<(), ReadError>;
 /// what is written in the end.
 type Step = (Table, &'static [(Table, Change)], fn(&mut Overlay<'_>) -> Result<(), ReadError>);
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     (Table::Indexed, &[(Table::Set, index_author)], |_| Ok(())),
     (Table::Placed, &[(Table::Set, place)], |_| Ok(())),
     (
@@ -51,6 +52,7 @@ const STEPS: [Step; 5] = [
         count_listed,
     ),
     (Table::Numbered, &[(Table::Author, forks::index)], |_| Ok(())),
+    (Table::Shortened, &[(Table::NumberOfEight, forks::shorten)], |_| Ok(())),
     (Table::Turned, &[(Table::Envelope, order)], |_| Ok(())),
 ];
 

@@ -19,8 +19,9 @@ use std::{
 use super::OpenError;
 
 /// The format that this program writes. In version 1 rows of secrets were not sealed; in version 2 an item had two rows
-/// more, its body always one of its own, and the items of both scopes were one set.
-pub const FORMAT: u32 = 3;
+/// more, its body always one of its own, and the items of both scopes were one set; in version 3 the index by number had
+/// whole ids.
+pub const FORMAT: u32 = 4;
 /// The oldest that it reads; it becomes [`FORMAT`] when it is opened.
 const OLDEST: u32 = 1;
 

@@ -77,7 +77,7 @@ fn a_store_of_the_format_before_is_read_and_becomes_one_of_today() {
     tree.flush().expect("sled flushes");
     drop((writer, reader));
     // As it was, and as a crash between the two would leave it.
-    for text in ["1\n".to_owned(), "2\n".to_owned(), format!("{FORMAT}\n")] {
+    for text in ["1\n".to_owned(), "2\n".to_owned(), "3\n".to_owned(), format!("{FORMAT}\n")] {
         fs::write(folder.path().join("format"), text).expect("written");
         let (_writer, reader) = opened(folder.path());
         assert_eq!(reader.get(b"key").expect("read"), Some(b"value".to_vec()));
