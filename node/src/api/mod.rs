@@ -25,11 +25,14 @@ mod log;
 mod look;
 mod peers;
 mod policy;
+mod preview;
 mod relay;
 mod resolve;
 mod serve;
 mod sight;
+mod spoken;
 mod status;
+mod tags;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -267,6 +270,8 @@ fn router(app: App) -> Router {
         .route("/links", post(links::create))
         .route("/links/{link}/end", post(links::end))
         .route("/relay", post(relay::relay))
+        .route("/relay/preview", post(preview::preview))
+        .route("/communities/{community}/tags/{other}", get(tags::list).post(tags::change))
         .route("/peers", get(known::list).post(peers::add))
         .route("/peers/{peer}/ban", post(peers::ban))
         .route("/peers/{peer}/unban", post(peers::unban))

@@ -81,6 +81,8 @@ pub(super) enum Table {
     Met = b'm',
     /// peer -> ban
     Ban = b'B',
+    /// what a broker's desk keeps: see `desk`
+    Desk = b'D',
     /// nothing -> nothing: there once what was written before is indexed by author
     Indexed = b'V',
     /// nothing -> nothing: there once what was written before is indexed by the time that it claims

@@ -9,18 +9,19 @@ use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING,
     author::item,
     bans::struck,
-    crossing::{Check, ask_kept, check_crossing, crossing, quota_rank, turns_of},
+    crossing::{ask_kept, crossing, quota_rank, turns_of},
+    departure::{Departure, Words, carry, depart},
     due::is_ahead,
     follow::{NOT_THEIRS, is_theirs},
     proofs::Proof,
     receive::Received,
 };
 use crate::{
-    authority::{Body as Does, Role},
+    authority::Body as Does,
     bytes::List,
     encoding::V1,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
-    item::{Body, Item, Kind, SaltedBody, Tag},
+    item::{Body, Item, Kind, SaltedBody},
     ledger::{KeptEnvelope, Ledger},
     limits,
     link::{
@@ -29,13 +30,9 @@ use crate::{
     },
     person::PersonRecord,
     signed::{Signed, Verified},
-    text::Text,
     time::Millis,
     wire::{Gossip, SetName},
 };
-
-/// The broker's words: note, summary, tags.
-type Words<'a> = (Text<{ limits::NOTE_BYTES }>, Option<Text<{ limits::SUMMARY_BYTES }>>, &'a [String]);
 
 impl Engine {
     pub(super) fn relay<L: Ledger>(
@@ -46,56 +43,20 @@ impl Engine {
         words: Words<'_>,
         ledger: &L,
     ) -> Result<Done, L::Error> {
-        let Some(carried) = item(ledger, id)? else { return Ok(Err(CommandRefusal::NoItem)) };
-        let Some(body) = ledger.body(&carried)? else { return Ok(Err(CommandRefusal::NoItem)) };
-        let from = carried.header.community;
+        let Some(from) = item(ledger, id)?.map(|carried| carried.header.community) else {
+            return Ok(Err(CommandRefusal::NoItem));
+        };
         let (Some(leaving), Some(entering)) = (self.standing(from).cloned(), self.standing(to).cloned()) else {
             return Ok(Err(CommandRefusal::NoCommunity));
         };
-        if leaving.is_own_space() || entering.is_own_space() {
-            return Ok(Err(CommandRefusal::OwnSpace));
-        }
         let me = (self.me.person(), self.me.device.public());
-        let Check { gates, links, place, .. } = check_crossing(now, me, &carried, (&leaving, &entering), ledger)?;
-        let (out_link, in_link) = match (gates.refused(), links) {
-            (None, Some(links)) => links,
-            (Some(_), Some(links)) if cfg!(feature = "test-bypass") => links,
-            (Some(refused), _) => return Ok(Err(refused.into())),
-            (None, None) => return Ok(Err(CommandRefusal::NotFound)),
-        };
-        let bundle = match build_bundle(&leaving, out_link, carried.header.author) {
-            Ok(bundle) => bundle,
-            Err(why) => return Ok(Err(Refused { why, owner: Owner::Leaving }.into())),
-        };
-        let (note, summary, tags) = words;
-        let Some(tags) = words_tags(tags) else {
-            return Ok(Err(CommandRefusal::Field("at most 16 tags of at most 64 bytes")));
-        };
-        let Ok(heads) = List::new(entering.heads_for(entering.state.grant(self.me.person(), Role::Member))) else {
-            return Ok(Err(CommandRefusal::Field("more heads than an envelope names")));
-        };
-        let envelope = Envelope {
-            version: V1,
-            item: id,
-            from,
-            to,
-            out_link,
-            in_link,
-            hop: 1,
-            prev: None,
-            seq: place.0,
-            prev_by_device: place.1,
-            ts: now,
-            proof: bundle.hash(),
-            broker: me.0,
-            device: me.1,
-            heads,
-            note,
-            summary,
-            tags,
-        };
+        let Departure { item, body, envelope, bundle, .. } =
+            match depart(now, me, id, (&leaving, &entering), words, ledger)? {
+                Ok(departure) => departure,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
         self.following.extend(ledger.edits(id)?.into_iter().map(|edit| (to, edit)));
-        self.send_over(now, carried, body, envelope, &bundle, ledger)
+        self.send_over(now, item, body, envelope, &bundle, ledger)
     }
 
     /// Judges, signs, keeps and publishes an envelope of our own.
@@ -126,14 +87,7 @@ impl Engine {
         let bytes = bundle.to_bytes();
         let mut effects = vec![Effect::Keep(Keep::Bundle(bundle_hash(&bytes), bytes))];
         effects.extend(self.keep_envelope(now, carried.clone(), body.clone(), verified.clone(), outcome, ledger)?);
-        let carry = Carry {
-            version: V1,
-            item: carried.signed,
-            body: Some(body),
-            bundle: Some(verified.value.proof),
-            envelope: Some(verified.signed),
-            person: None,
-        };
+        let carry = carry(carried.signed, body, &verified.value, verified.signed);
         effects.extend(self.publish_in(now, to, crate::epoch::Scope::All, &Gossip::Carry(Box::new(carry))));
         Ok(Ok((Answer::Relayed(id, outcome), effects)))
     }
@@ -426,11 +380,6 @@ impl Engine {
             person: None,
         }))
     }
-}
-
-fn words_tags(tags: &[String]) -> Option<List<Tag, 0, { limits::TAGS }>> {
-    let tags: Option<Vec<Tag>> = tags.iter().map(|tag| Tag::line(tag).ok()).collect();
-    List::new(tags?).ok()
 }
 
 /// 8.3: the link, the grants above its author, and those that give the item's author a role.
