@@ -229,6 +229,28 @@ pub(crate) fn filled(typed: &str) -> Result<String, &'static str> {
     Ok(typed.to_owned())
 }
 
+/// A tag of one side, and what the other side says for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mapping {
+    from: String,
+    to: String,
+}
+
+impl Mapping {
+    /// As the API takes it.
+    pub(crate) fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({ "from": self.from, "to": self.to })
+    }
+}
+
+/// `TAG=THEIRS`.
+pub(crate) fn mapping(typed: &str) -> Result<Mapping, &'static str> {
+    const WRONG: &str = "say it as TAG=THEIRS: a tag of this side, and the other side's tag for it";
+    let (from, to) = typed.split_once('=').ok_or(WRONG)?;
+    let (from, to) = (from.trim().to_owned(), to.trim().to_owned());
+    if from.is_empty() || to.is_empty() { Err(WRONG) } else { Ok(Mapping { from, to }) }
+}
+
 /// A file that holds a passphrase. Not standard input: that carries texts and invite keys.
 pub(crate) fn passphrase_file() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|typed| {
@@ -283,6 +305,16 @@ mod tests {
         assert_eq!(duration(&format!("{most}d")), Err(DurationError::TooLong));
         assert_eq!(duration("99999999999999999999999s"), Err(DurationError::TooLong));
         assert_eq!(milliseconds(Duration::from_secs(most)), most * 1_000);
+    }
+
+    #[test]
+    fn a_mapping_has_a_tag_on_each_side() {
+        let pair = |from: &str, to: &str| Ok(Mapping { from: from.to_owned(), to: to.to_owned() });
+        assert_eq!(mapping("rust/async=concurrency"), pair("rust/async", "concurrency"));
+        assert_eq!(mapping(" c = a=b "), pair("c", "a=b"));
+        for wrong in ["", "rust", "=x", "rust=", " = "] {
+            assert!(mapping(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -384,7 +384,7 @@ mod tests {
         assert_eq!((error.reason(), error.exit_code()), ("typed_wrong", 2));
         assert!(error.hint().contains("'list'"), "{}", error.hint());
         let error = typed("hearth relay abcdef");
-        assert!(error.to_string().contains("--to <C> --note <TEXT>"), "{error}");
+        assert!(error.to_string().contains("--to <C>"), "{error}");
         assert!(error.hint().starts_with("hearth relay"), "{}", error.hint());
         let error = typed("hearth post x --reach 9");
         assert_eq!(error.hint(), "hearth --help");

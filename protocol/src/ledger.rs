@@ -6,6 +6,7 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
     bytes::{Blob, List},
+    desk::TagMap,
     epoch::Scope,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Item, Kind, SaltedBody, SignedItem},
@@ -183,6 +184,9 @@ pub trait Ledger {
     fn bundle(&self, hash: BundleHash) -> Result<Option<Vec<u8>>, Self::Error>;
     /// A blob of sealed epoch keys.
     fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, Self::Error>;
+
+    /// How tags of one community are said in another, by this node's person.
+    fn tag_map(&self, from: CommunityId, to: CommunityId) -> Result<TagMap, Self::Error>;
 
     /// The id in a set whose first half this is.
     fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, Self::Error>;

@@ -15,6 +15,7 @@
 pub mod authority;
 pub mod bytes;
 pub mod community;
+pub mod desk;
 pub mod encoding;
 pub mod engine;
 pub mod epoch;

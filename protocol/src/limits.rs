@@ -122,6 +122,8 @@ limits! {
     NOTE_BYTES: usize = 2000, "bytes";
     /// Longest summary of a broker.
     SUMMARY_BYTES: usize = 4000, "bytes";
+    /// Tags of one community that have a word in one other, of one broker: more than a practice was seen to use.
+    TAG_MAPPINGS: usize = 256, "of a border";
     /// Longest envelope: note, summary, 16 tags and the ids.
     ENVELOPE_BYTES: usize = 8 * 1024, "bytes";
     /// Longest proof bundle. It is fetched once and serves thousands of items.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::args::{Role, duration, filled, milliseconds};
+use crate::args::{Mapping, Role, duration, filled, mapping, milliseconds};
 use crate::error::Error;
 use crate::output::{Output, escape, layout, time};
 use crate::request::Request;
@@ -31,6 +31,21 @@ pub(crate) enum Link {
         /// The community that it would go to
         #[arg(long, value_name = "C", value_parser = filled)]
         to: String,
+    },
+    /// How you say the tags of one community in another when you relay; --map and --remove change it
+    Tags {
+        /// The community whose tags they are
+        #[arg(value_name = "FROM", value_parser = filled)]
+        from: String,
+        /// The community that has other words
+        #[arg(value_name = "TO", value_parser = filled)]
+        to: String,
+        /// Say a tag, and those under it, as one of the other side
+        #[arg(long = "map", value_name = "TAG=THEIRS", value_parser = mapping)]
+        map: Vec<Mapping>,
+        /// Say nothing for a tag any more
+        #[arg(long, value_name = "TAG", value_parser = filled)]
+        remove: Vec<String>,
     },
     /// End a link before its time
     End {
@@ -148,6 +163,17 @@ impl Link {
                 let answer = session.ask(Request::get(&["items", &item, "crossing"]).query("to", Some(&to))).await?;
                 out.tell(&answer, || Ok(checked(&view::read(&answer)?)))
             }
+            Self::Tags { from, to, map, remove } => {
+                let path = ["communities", &from, "tags", &to];
+                let request = if map.is_empty() && remove.is_empty() {
+                    Request::get(&path)
+                } else {
+                    let map: Vec<Value> = map.iter().map(Mapping::to_json).collect();
+                    Request::post(&path, json!({ "map": map, "remove": remove }))?
+                };
+                let answer = session.ask(request).await?;
+                out.tell(&answer, || mapped(&answer, width))
+            }
             Self::End { link } => {
                 let answer = session.ask(Request::post(&["links", &link, "end"], json!({}))?).await?;
                 out.tell(&answer, || {
@@ -199,6 +225,37 @@ impl Create {
             ))
         })
     }
+}
+
+/// A tag, and what is said for it.
+#[derive(Deserialize)]
+struct Said {
+    from: String,
+    to: String,
+}
+
+fn mapped(answer: &Value, width: Option<u16>) -> Result<String, Error> {
+    #[derive(Deserialize)]
+    struct Mapped {
+        from_name: String,
+        to_name: String,
+        tags: Vec<Said>,
+    }
+    let seen: Mapped = view::read(answer)?;
+    let (from, to) = (quoted(&seen.from_name), quoted(&seen.to_name));
+    if seen.tags.is_empty() {
+        return Ok(format!(
+            "You have no words of `{}` for the tags of `{}`. Find some: hearth link tags {from} {to} --map TAG=THEIRS",
+            escape::line(&seen.to_name),
+            escape::line(&seen.from_name),
+        ));
+    }
+    let rows = seen.tags.into_iter().map(|said| [said.from, said.to]);
+    let table = layout::table([seen.from_name.as_str(), seen.to_name.as_str()], rows, width);
+    Ok(format!(
+        "{table}\nA tag includes those under it, and the nearest one counts. Taken out again: hearth link tags {from} {to} \
+         --remove TAG"
+    ))
 }
 
 fn listed(links: &[Listed], width: Option<u16>) -> String {

@@ -71,7 +71,8 @@ fn name(standing: &Standing, person: PersonId) -> String {
     standing.name_of(person).map_or_else(|| short(&person.to_string()), str::to_owned)
 }
 
-fn what(sight: &Sight<'_>, standing: &Standing, operation: &Operation) -> String {
+/// An operation in a short sentence.
+pub(super) fn what(sight: &Sight<'_>, standing: &Standing, operation: &Operation) -> String {
     match &operation.body {
         Body::Rule(rule) => ruling(standing, rule),
         Body::Admit(cert, join) => {

@@ -25,12 +25,15 @@ mod log;
 mod look;
 mod peers;
 mod policy;
+mod preview;
 mod quarantine;
 mod relay;
 mod resolve;
 mod serve;
 mod sight;
+mod spoken;
 mod status;
+mod tags;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -270,6 +273,8 @@ fn router(app: App) -> Router {
         .route("/relay", post(relay::relay))
         .route("/quarantine", get(quarantine::list))
         .route("/quarantine/{id}", post(quarantine::decide))
+        .route("/relay/preview", post(preview::preview))
+        .route("/communities/{community}/tags/{other}", get(tags::list).post(tags::change))
         .route("/peers", get(known::list).post(peers::add))
         .route("/peers/{peer}/ban", post(peers::ban))
         .route("/peers/{peer}/unban", post(peers::unban))

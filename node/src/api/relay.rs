@@ -11,38 +11,27 @@ use serde_json::{Value, json};
 
 use super::{
     App,
-    drafts::{some_text, written},
     error::{Answered, ApiError},
     hints, other_answer, resolve,
+    spoken::{self, Spoken, ToCarry},
     take::{Asked, At, Id, Told},
 };
 use crate::clock;
 
-/// What to carry where, and why.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ToCarry {
-    item: String,
-    to: String,
-    note: String,
-    summary: Option<String>,
-    #[serde(default)]
-    tags: Vec<String>,
-}
-
 /// Carries an item into another community.
 pub(super) async fn relay(State(app): State<App>, id: Id, Told(wanted): Told<ToCarry>) -> Answered<Json<Value>> {
-    let note = written("note", Some(&wanted.note))?;
-    let summary = some_text("summary", wanted.summary.as_deref())?;
-    let tags = wanted.tags;
-    let (item, to) = app
-        .read(move |sight| Ok((resolve::item(sight, &wanted.item)?, resolve::community(&sight.snapshot, &wanted.to)?)))
-        .await?;
+    let spoken = app.read(move |sight| wanted.speak(sight)?.with_note()).await?;
+    let (item, to, learned) = (spoken.item, spoken.to, spoken.learned());
+    let Spoken { note, summary, tags, mapped, .. } = spoken;
+    let said = tags.clone();
     let Answer::Relayed(envelope, outcome) =
         app.command(Command::Relay { item, to, note, summary, tags }, id.0).await?
     else {
         return Err(other_answer());
     };
+    if let Some(learned) = learned {
+        app.command(Command::Desk(learned), id.part(1)).await?;
+    }
     let refusal = if let Outcome::Held(refusal) = outcome { Some(refusal.name()) } else { None };
     Ok(Json(json!({
         "envelope": envelope.to_string(),
@@ -50,6 +39,8 @@ pub(super) async fn relay(State(app): State<App>, id: Id, Told(wanted): Told<ToC
         "to": to.to_string(),
         "state": outcome.name(),
         "refusal": refusal,
+        "tags": said,
+        "mapped": spoken::mapping(&mapped),
     })))
 }
 

@@ -4,6 +4,7 @@
 mod alone;
 mod bounds;
 mod copied;
+mod desk;
 mod devices;
 mod look;
 mod peers;

@@ -16,6 +16,7 @@ use hearth_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    desk,
     disk::{Direction, Overlay, ReadError},
     forks::number,
     keys::{self, Key, Table},
@@ -103,6 +104,7 @@ pub fn keep(overlay: &mut Overlay<'_>, keep: Keep) -> Result<(), ReadError> {
             overlay.put_secret(keys::pending(pending.community).into_vec(), &encode(&(pending.key, pending.join)))
         }
         Keep::Settled(community) => overlay.delete(keys::pending(community).into_vec()),
+        Keep::Desk(kept) => desk::keep(overlay, kept),
     }
     Ok(())
 }

@@ -89,11 +89,13 @@ pub(super) enum Table {
     /// community, envelope -> nothing: what waits for a steward (R8)
     Quarantine = b'Q',
     /// what is to be done -> nothing, in the store's own encoding
-    Sequel = b'D',
+    Sequel = b'X',
     /// community, peer -> person, device
     Met = b'm',
     /// peer -> ban
     Ban = b'B',
+    /// what a broker's desk keeps: see `desk`
+    Desk = b'D',
     /// nothing -> nothing: there once what was written before is indexed by author
     Indexed = b'V',
     /// nothing -> nothing: there once what was written before is indexed by the time that it claims

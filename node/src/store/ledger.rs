@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use hearth_protocol::{
     bytes::{Blob, Bytes},
+    desk::TagMap,
     encoding::decode,
     epoch::Scope,
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
@@ -18,6 +19,7 @@ use hearth_protocol::{
 };
 
 use super::{
+    desk,
     disk::{Direction, Overlay, ReadError},
     forks,
     keep::{EnvelopeRow, ItemRow, decode_row, read_item},
@@ -206,6 +208,10 @@ impl Ledger for Overlay<'_> {
 
     fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, ReadError> {
         self.get(&keys::blob(&hash).into_vec())
+    }
+
+    fn tag_map(&self, from: CommunityId, to: CommunityId) -> Result<TagMap, ReadError> {
+        desk::tag_map(self, from, to)
     }
 
     fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, ReadError> {

@@ -2,9 +2,11 @@
 //!
 //! `keep` writes what the engine decides, `ledger` is what the engine reads, `view` is what people read, `seal` hides
 //! what is secret in a row, `upgrade` brings up what an older version wrote, `forks` is what one device signed under one
-//! number. All go through [`Overlay`], so a batch reads what it has itself decided.
+//! number, `desk` is what a broker keeps for themselves. All go through [`Overlay`], so a batch reads what it has itself
+//! decided.
 //! This module knows nothing of the network.
 
+mod desk;
 pub mod disk;
 mod forks;
 mod keep;

@@ -55,6 +55,7 @@ impl Engine {
             Command::Relay { item, to, note, summary, tags } => {
                 self.relay(now, item, to, (note, summary, &tags), ledger)?
             }
+            Command::Desk(command) => self.desk(now, command, ledger)?,
             Command::SetPolicy { community, key, value } => {
                 self.act(now, community, Role::Steward, Body::Policy(key, value)).map(done)
             }

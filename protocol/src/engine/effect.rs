@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     authority::{OperationRefusal, Role, WriteRefusal},
+    desk,
     id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
     item::{Charter, Item, SaltedBody},
     key::PublicKey,
@@ -187,6 +188,8 @@ pub enum Keep {
     Pending(PendingJoin),
     /// A join that waits no longer.
     Settled(CommunityId),
+    /// Something of the broker's desk.
+    Desk(desk::Kept),
 }
 
 /// What whoever watches is told.

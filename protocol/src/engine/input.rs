@@ -5,6 +5,7 @@
 use super::Event;
 use super::{
     check::{CheckedGossip, Fetched},
+    desk::DeskCommand,
     devices::NextKey,
 };
 use crate::{
@@ -271,6 +272,8 @@ pub enum Command {
         /// The other side's tags.
         tags: Vec<String>,
     },
+    /// Change what is kept on the broker's desk.
+    Desk(DeskCommand),
     /// Set a value of a community's policy (B13).
     SetPolicy {
         /// Of which community.

@@ -6,7 +6,7 @@
 //!
 //! The parts: `author` and `authorize` are what this node's person does, `devices` what they do
 //! about their own devices, `chores` what the node does by itself; `receive` is what arrives,
-//! `relay` what crosses borders; `session` is talk with one peer, `handshake` its beginning, `sync`
+//! `relay` what crosses borders, `departure` what leaves with it, `desk` what a broker keeps about it; `session` is talk with one peer, `handshake` its beginning, `sync`
 //! catching up with it, `pull` how far that has come, `serve` its other end, `sets` what is compared;
 //! `shares` is how much of one author is taken, `clock` whether this node's own clock is wrong, `forks` which devices signed two things under one number;
 //! `epochs` is about keys; `conduct` is what is remembered of peers' behaviour, and `bans` what becomes of
@@ -24,6 +24,8 @@ mod chores;
 mod clock;
 mod conduct;
 mod crossing;
+mod departure;
+mod desk;
 mod devices;
 mod due;
 mod effect;
@@ -60,6 +62,8 @@ pub use check::{
 pub use clock::ClockDoubt;
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
 pub use crossing::{Check, check_crossing};
+pub use departure::{Departure, Words, depart};
+pub use desk::DeskCommand;
 pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
 pub use forks::Forked;

@@ -9,8 +9,8 @@ use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING,
     author::item,
     bans::struck,
-    bundles::{Author, bundle},
-    crossing::{Check, ask_kept, check_crossing, kind},
+    crossing::{ask_kept, kind},
+    departure::{Departure, Words, carry, depart},
     due::is_ahead,
     labels::labels_of,
     proofs::Proof,
@@ -18,10 +18,9 @@ use super::{
 };
 use crate::{
     authority::Role,
-    bytes::List,
     encoding::V1,
     id::{BundleHash, CommunityId, EnvelopeId, ItemId},
-    item::{Body, Item, Kind, Label, SaltedBody, Tag},
+    item::{Body, Item, Kind, Label, SaltedBody},
     ledger::{KeptEnvelope, Ledger, Sequel},
     limits,
     link::{
@@ -29,13 +28,9 @@ use crate::{
         ask_author, bundle_hash, judge_in, judge_out,
     },
     signed::Verified,
-    text::Text,
     time::Millis,
     wire::{Gossip, SetName},
 };
-
-/// The broker's words: note, summary, tags.
-type Words<'a> = (Text<{ limits::NOTE_BYTES }>, Option<Text<{ limits::SUMMARY_BYTES }>>, &'a [String]);
 
 impl Engine {
     pub(super) fn relay<L: Ledger>(
@@ -46,57 +41,21 @@ impl Engine {
         words: Words<'_>,
         ledger: &L,
     ) -> Result<Done, L::Error> {
-        let Some(carried) = item(ledger, id)? else { return Ok(Err(CommandRefusal::NoItem)) };
-        let Some(body) = ledger.body(&carried)? else { return Ok(Err(CommandRefusal::NoItem)) };
-        let from = carried.header.community;
+        let Some(from) = item(ledger, id)?.map(|carried| carried.header.community) else {
+            return Ok(Err(CommandRefusal::NoItem));
+        };
         let (Some(leaving), Some(entering)) = (self.standing(from).cloned(), self.standing(to).cloned()) else {
             return Ok(Err(CommandRefusal::NoCommunity));
         };
-        if leaving.is_own_space() || entering.is_own_space() {
-            return Ok(Err(CommandRefusal::OwnSpace));
-        }
         let me = (self.me.person(), self.me.device.public());
-        let Check { gates, links, place, .. } = check_crossing(now, me, &carried, (&leaving, &entering), ledger)?;
-        let (out_link, in_link) = match (gates.refused(), links) {
-            (None, Some(links)) => links,
-            (Some(_), Some(links)) if cfg!(feature = "test-bypass") => links,
-            (Some(refused), _) => return Ok(Err(refused.into())),
-            (None, None) => return Ok(Err(CommandRefusal::NotFound)),
-        };
-        let bundle = match bundle(&leaving, out_link, (carried.header.author, Author::AsLinked)) {
-            Ok(bundle) => bundle,
-            Err(why) => return Ok(Err(Refused { why, owner: Owner::Leaving }.into())),
-        };
-        let (note, summary, tags) = words;
-        let Some(tags) = words_tags(tags) else {
-            return Ok(Err(CommandRefusal::Field("at most 16 tags of at most 64 bytes")));
-        };
-        let Ok(heads) = List::new(entering.heads_for(entering.state.grant(self.me.person(), Role::Member))) else {
-            return Ok(Err(CommandRefusal::Field("more heads than an envelope names")));
-        };
-        let envelope = Envelope {
-            version: V1,
-            item: id,
-            from,
-            to,
-            out_link,
-            in_link,
-            hop: 1,
-            prev: None,
-            seq: place.0,
-            prev_by_device: place.1,
-            ts: now,
-            proof: bundle.hash(),
-            broker: me.0,
-            device: me.1,
-            heads,
-            note,
-            summary,
-            tags,
-        };
+        let Departure { item, body, envelope, bundle, .. } =
+            match depart(now, me, id, (&leaving, &entering), words, ledger)? {
+                Ok(departure) => departure,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
         let edits = ledger.changes(id, Kind::EDIT)?.into_iter().map(|change| Sequel::Follow { to, change });
         let sequels: Vec<Sequel> = edits.collect();
-        let sent = self.send_over(now, carried, body, envelope, &bundle, ledger)?;
+        let sent = self.send_over(now, item, body, envelope, &bundle, ledger)?;
         Ok(sent.map(|(answer, mut effects)| {
             self.sequels.extend(&sequels);
             effects.extend(sequels.into_iter().map(|sequel| Effect::Keep(Keep::Sequel(sequel))));
@@ -132,14 +91,7 @@ impl Engine {
         };
         let mut effects = vec![Effect::Keep(Keep::Bundle(bundle_hash(&bytes), bytes))];
         effects.extend(self.keep_envelope(now, carried.clone(), body.clone(), verified.clone(), outcome, ledger)?);
-        let carry = Carry {
-            version: V1,
-            item: carried.signed,
-            body: Some(body),
-            bundle: Some(verified.value.proof),
-            envelope: Some(verified.signed),
-            person: None,
-        };
+        let carry = carry(carried.signed, body, &verified.value, verified.signed);
         effects.extend(self.publish_in(now, to, crate::epoch::Scope::All, &Gossip::Carry(Box::new(carry))));
         Ok(Ok((Answer::Relayed(id, outcome), effects)))
     }
@@ -465,9 +417,4 @@ fn is_settled(refused: &Refused, crossing: &Crossing<'_>, entering: &Standing) -
             RelayRefusal::KindNotLinked => crossing.item.header.target.is_none(),
             _ => false,
         }
-}
-
-fn words_tags(tags: &[String]) -> Option<List<Tag, 0, { limits::TAGS }>> {
-    let tags: Option<Vec<Tag>> = tags.iter().map(|tag| Tag::line(tag).ok()).collect();
-    List::new(tags?).ok()
 }

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     bytes::Bytes,
+    desk::{Kept, TagMap},
     engine::Keep,
     epoch::Scope,
     id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
@@ -43,6 +44,7 @@ pub struct Memory {
     bans: BTreeMap<Vec<u8>, Ban>,
     hidden: BTreeSet<(CommunityId, ItemId)>,
     sequels: BTreeSet<Sequel>,
+    tags: BTreeMap<(CommunityId, CommunityId), TagMap>,
 }
 
 impl Memory {
@@ -110,6 +112,7 @@ impl Memory {
             Keep::Invite(..) => {}
             Keep::Pending(pending) => drop(self.pending.insert(pending.community, pending)),
             Keep::Settled(community) => drop(self.pending.remove(&community)),
+            Keep::Desk(Kept::Tags { from, to, map }) => drop(self.tags.insert((from, to), map)),
         }
     }
 
@@ -289,6 +292,9 @@ impl Ledger for Memory {
     }
     fn blob(&self, hash: AnyId) -> Result<Option<Vec<u8>>, Infallible> {
         Ok(self.blobs.get(&hash).cloned())
+    }
+    fn tag_map(&self, from: CommunityId, to: CommunityId) -> Result<TagMap, Infallible> {
+        Ok(self.tags.get(&(from, to)).cloned().unwrap_or_default())
     }
     fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, Infallible> {
         let mut first = [0; 32];

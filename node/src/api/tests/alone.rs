@@ -154,7 +154,7 @@ async fn a_text_at_the_limit_is_kept_however_its_json_is_written() {
 }
 
 /// Every path with a way to ask it.
-const ROUTES: [(&str, &str); 44] = [
+const ROUTES: [(&str, &str); 47] = [
     ("GET", "/identity?nonce=0000000000000000000000000000000000000000000000000000000000000000"),
     ("GET", "/status"),
     ("GET", "/items"),
@@ -188,6 +188,9 @@ const ROUTES: [(&str, &str); 44] = [
     ("POST", "/relay"),
     ("GET", "/quarantine"),
     ("POST", "/quarantine/abcdef"),
+    ("POST", "/relay/preview"),
+    ("GET", "/communities/mine/tags/mine"),
+    ("POST", "/communities/mine/tags/mine"),
     ("GET", "/peers"),
     ("POST", "/peers"),
     ("POST", "/peers/abcdef/ban"),

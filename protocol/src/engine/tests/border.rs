@@ -8,7 +8,7 @@ use crate::{
     authority::Role,
     bytes::List,
     encoding::V1,
-    engine::{Answer, Command, CommandRefusal, Event, check_crossing},
+    engine::{Answer, Command, CommandRefusal, Event, check_crossing, depart},
     id::{CommunityId, ItemId, OpId},
     item::{Body, Draft, Kind},
     ledger::Ledger as _,
@@ -82,6 +82,37 @@ fn an_item_crosses_with_consent_of_all_three_and_is_checked_by_who_never_met_its
     assert!(!world.node("dave").engine.communities().contains_key(&garden));
     let again = Refused { why: RelayRefusal::OnItsPath, owner: Owner::Entering };
     assert_eq!(relay(&mut world, item, library), Err(CommandRefusal::Relay(again)));
+}
+
+#[test]
+fn what_is_looked_at_beforehand_is_what_is_sent() {
+    let mut world = World::of(&["alice", "dave", "ferry"]);
+    let Border { garden, library, .. } = border(&mut world);
+    let item = post(&mut world, "alice", garden, "a find", &["rust/async"], 1);
+    let (note, summary) = (Text::written("matters there").unwrap(), Some(Text::written("in short").unwrap()));
+    let tags = vec!["shelves".to_owned()];
+    let ferry = world.node("ferry");
+    let me = (world.person("ferry"), world.device("ferry").public());
+    let sides = (&*ferry.engine.communities()[&garden], &*ferry.engine.communities()[&library]);
+    let words = (note.clone(), summary.clone(), tags.as_slice());
+    let departure = depart(world.now(), me, item, sides, words, ferry.memory).unwrap().unwrap();
+    assert!(ferry.memory.envelopes_of(library, item).unwrap().is_empty(), "a look sends nothing");
+    let command = Command::Relay { item, to: library, note, summary, tags };
+    let Ok(Answer::Relayed(envelope, Outcome::Shown)) = world.command("ferry", command) else { panic!("not relayed") };
+    // As it lies at dave's, who has it from ferry alone.
+    let dave = world.node("dave").memory;
+    let signed = dave.envelope(envelope).unwrap().unwrap().signed;
+    let sent: Envelope = signed.read().unwrap();
+    let (kept, body) = dave.carried(item).unwrap().unwrap();
+    let looked_at = departure.unsigned();
+    assert_eq!((&looked_at.item, &looked_at.body, looked_at.bundle), (&kept, &body, Some(sent.proof)));
+    assert_eq!(dave.bundle(sent.proof).unwrap(), Some(departure.bundle.to_bytes()));
+    assert_eq!(Envelope { ts: sent.ts, ..departure.envelope }, sent);
+    // In bytes: but for the time, a number of one length, and the signature.
+    let as_sent = Carry { envelope: Some(signed), ..looked_at.clone() };
+    assert_eq!(looked_at.to_bytes().len(), as_sent.to_bytes().len());
+    let differ = looked_at.to_bytes().iter().zip(as_sent.to_bytes()).filter(|(a, b)| **a != *b).count();
+    assert!((1..=64 + 8).contains(&differ), "{differ} bytes differ");
 }
 
 #[test]
