@@ -89,9 +89,30 @@ struct Shown {
     founders: Vec<Value>,
     created_ms: Option<u64>,
     parent: Option<String>,
+    parent_name: Option<String>,
+    #[serde(default)]
+    representatives: Vec<Value>,
+    #[serde(default)]
+    parts: Vec<Part>,
     charter: Option<Value>,
     #[serde(default)]
     policy: BTreeMap<String, u64>,
+}
+
+/// A community that names the one shown as its parent.
+#[derive(Deserialize)]
+struct Part {
+    name: String,
+    #[serde(default)]
+    representatives: Vec<Value>,
+}
+
+impl Part {
+    fn line(&self) -> String {
+        let people: Vec<String> = self.representatives.iter().map(founder).collect();
+        let name = escape::line(&self.name);
+        if people.is_empty() { name } else { format!("{name} ({})", people.join(", ")) }
+    }
 }
 
 /// A community from outside.
@@ -237,7 +258,9 @@ fn shown(shown: &Shown, width: Option<u16>) -> String {
         ("items", count(community.items)),
         ("founders", founders.join(", ")),
         ("founded", shown.created_ms.map_or_else(String::new, time::moment)),
-        ("part of", shown.parent.clone().unwrap_or_default()),
+        ("part of", shown.parent_name.as_ref().or(shown.parent.as_ref()).cloned().unwrap_or_default()),
+        ("represented by", shown.representatives.iter().map(founder).collect::<Vec<_>>().join(", ")),
+        ("parts", shown.parts.iter().map(Part::line).collect::<Vec<_>>().join(", ")),
     ];
     pairs.extend(charter(shown.charter.as_ref(), "community"));
     let policy: Vec<String> = shown.policy.iter().map(|(name, value)| format!("{name} {value}")).collect();
@@ -290,6 +313,8 @@ mod tests {
     async fn a_community_is_shown_with_its_charter() {
         let answer = json!({"community": "ab".repeat(32), "name": "garden", "role": "peripheral", "members": 3,
             "items": 7, "domain": "tea", "founders": ["cd".repeat(32)], "created_ms": 0, "parent": "ef".repeat(32),
+            "representatives": [{"person": "aa", "name": "ferry"}],
+            "parts": [{"name": "roses", "representatives": [{"person": "bb", "name": "rosa"}]}, {"name": "herbs"}],
             "charter": {"domain": "growing tea", "community": "neighbours", "norms": "be\u{1b}[1m kind",
                 "topics": ["soil", "frost"], "start_here": "12".repeat(32), "practice": null},
             "policy": {"default_reach": 2, "history": 0}});
@@ -305,6 +330,8 @@ mod tests {
             "neighbours",
             "soil, frost",
             "default_reach 2, history 0",
+            "ferry",
+            "roses (rosa), herbs",
             &parent,
             &start,
         ] {

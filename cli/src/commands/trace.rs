@@ -38,6 +38,7 @@ struct Hop {
     broker_name: Option<String>,
     note: Option<String>,
     at_ms: u64,
+    permission: Option<String>,
     refusal: Option<String>,
     label: Option<Label>,
 }
@@ -68,6 +69,9 @@ fn shown(way: &Way, names: &Names) -> String {
         if let Some(note) = hop.note.as_deref().filter(|note| !note.is_empty()) {
             lines.push(format!("   \"{}\"", escape::line(note)));
         }
+        if let Some(permission) = &hop.permission {
+            lines.push(format!("   {}", allowed(permission)));
+        }
         if let Some(refusal) = &hop.refusal {
             lines.push(format!("   refused here: {}", escape::line(refusal)));
         }
@@ -76,6 +80,17 @@ fn shown(way: &Way, names: &Names) -> String {
         }
     }
     lines.join("\n")
+}
+
+/// Whether what is kept here proves that it might cross.
+fn allowed(permission: &str) -> String {
+    match permission {
+        "valid" => "its author, and stewards of both sides, allowed it: checked here, offline".to_owned(),
+        "no_proof" | "no_log" | "missing_heads" => {
+            format!("what would prove that it was allowed is not here ({permission}): hearth sync")
+        }
+        other => format!("what is kept here does not allow it: {}", escape::line(other)),
+    }
 }
 
 #[cfg(test)]
@@ -87,13 +102,15 @@ mod tests {
     async fn each_border_is_a_line_with_its_broker_note_and_refusal() {
         let way = json!({"item": "ab".repeat(32), "author": "cd".repeat(32), "signature": "valid", "hops": [{
             "from": "11".repeat(32), "to": "22".repeat(32), "to_name": "library", "broker": "ef".repeat(32),
-            "broker_name": "ferry", "note": "for the\nshelf", "at_ms": 0, "refusal": "tag_not_linked"}]});
+            "broker_name": "ferry", "note": "for the\nshelf", "at_ms": 0, "permission": "no_proof",
+            "refusal": "tag_not_linked"}]});
         let known = json!({"communities": [{"community": "11".repeat(32), "name": "garden"}]});
         let heard = hear(&["trace", "ababab"], [(200, way), (200, known)]).await;
         heard.done.expect("the answer is whole");
         let expected = "ababababab by cdcdcdcdcd; the author's signature is valid.\n\
              1. garden -> library, carried by ferry (efefefefef), 1970-01-01 00:00 UTC\n   \
-             \"for the\\nshelf\"\n   refused here: tag_not_linked\n";
+             \"for the\\nshelf\"\n   what would prove that it was allowed is not here (no_proof): hearth sync\n   \
+             refused here: tag_not_linked\n";
         assert_eq!(heard.printed, expected);
     }
 }

@@ -20,6 +20,7 @@ use super::{
     sight::Sight,
     take::{At, Id, Told},
 };
+use crate::clock;
 
 /// A community as lists have it.
 #[derive(Debug, Serialize)]
@@ -56,6 +57,14 @@ pub(super) struct Whole {
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    parent_name: Option<String>,
+    /// Of a part of another community: its brokers to that one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    representatives: Vec<Value>,
+    /// The communities of this node that name it as their parent, with theirs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     charter: Option<Value>,
     /// The values of its policy that are set, by name.
     policy: BTreeMap<String, u32>,
@@ -89,11 +98,46 @@ pub(super) async fn show(State(app): State<App>, At(text): At<String>) -> Answer
                 .collect(),
             created_ms: community.genesis.ts.0,
             parent: community.genesis.parent.map(|parent| parent.to_string()),
+            parent_name: community.genesis.parent.and_then(|parent| sight.community_name(parent)).map(str::to_owned),
+            representatives: representatives(sight, id)?,
+            parts: parts(sight, id)?,
             charter: charter.as_ref().map(charter_view),
             policy: policy::values(sight.standing(id)?),
         }))
     })
     .await
+}
+
+/// Who represents a community in the one that it is a part of: the brokers of its links with that one which are in force.
+fn representatives(sight: &Sight<'_>, community: CommunityId) -> Answered<Vec<Value>> {
+    let standing = sight.standing(community)?;
+    let Some(parent) = standing.log.community().genesis.parent else { return Ok(Vec::new()) };
+    let now = clock::now();
+    let links = standing
+        .state
+        .links
+        .iter()
+        .filter(|link| link.terms.other == parent && link.ends.is_empty() && now <= link.terms.not_after);
+    let brokers: BTreeSet<PersonId> = links.flat_map(|link| link.terms.brokers.iter().copied()).collect();
+    let members = brokers.into_iter().filter(|broker| standing.state.role(*broker) > Role::None);
+    Ok(members
+        .map(|person| json!({ "person": person.to_string(), "name": sight.person_name(person, &[community, parent]) }))
+        .collect())
+}
+
+/// The communities of this node that are a part of this one.
+fn parts(sight: &Sight<'_>, community: CommunityId) -> Answered<Vec<Value>> {
+    let mut parts = Vec::new();
+    for (id, standing) in &sight.snapshot.communities {
+        if standing.log.community().genesis.parent == Some(community) {
+            parts.push(json!({
+                "community": id.to_string(),
+                "name": standing.name(),
+                "representatives": representatives(sight, *id)?,
+            }));
+        }
+    }
+    Ok(parts)
 }
 
 fn charter_view(charter: &Charter) -> Value {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use hearth_protocol::{
-    engine::{Answer, Command, labels_of},
+    engine::{Answer, Command, labels_of, prove_crossing},
     id::{CommunityId, EnvelopeId, ItemId},
     item::{Body, Endorsement, Item, Kind, SignedItem},
     ledger::Ledger as _,
@@ -306,6 +306,8 @@ struct HopView {
     tags: Vec<String>,
     at_ms: u64,
     signature: &'static str,
+    /// Whether what is kept here proves that it was allowed: `valid`, what is missing, or the gate that says no.
+    permission: &'static str,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<&'static str>,
@@ -331,7 +333,7 @@ fn way(sight: &Sight<'_>, text: &str) -> Answered<Way> {
     for hop in sight.store.hops(id, &communities)? {
         let sealed = check_envelope(sight, hop.id)?;
         checked = checked.and(sealed);
-        hops.push(hop_view(sight, &hop, sealed)?);
+        hops.push(hop_view(sight, &item, &hop, sealed)?);
     }
     let read_in = hops_end(sight, &item, &communities)?;
     Ok(Way {
@@ -358,8 +360,10 @@ fn check_envelope(sight: &Sight<'_>, id: EnvelopeId) -> Answered<Result<(), Unso
     }))
 }
 
-fn hop_view(sight: &Sight<'_>, hop: &Hop, sealed: Result<(), Unsound>) -> Answered<HopView> {
+fn hop_view(sight: &Sight<'_>, item: &Item, hop: &Hop, sealed: Result<(), Unsound>) -> Answered<HopView> {
     let envelope = &hop.envelope;
+    let entering = sight.snapshot.communities.get(&envelope.to).map(AsRef::as_ref);
+    let permission = prove_crossing(item, envelope, entering, &sight.store)?;
     Ok(HopView {
         envelope: hop.id.to_string(),
         from: envelope.from.to_string(),
@@ -373,6 +377,7 @@ fn hop_view(sight: &Sight<'_>, hop: &Hop, sealed: Result<(), Unsound>) -> Answer
         tags: envelope.tags.iter().map(ToString::to_string).collect(),
         at_ms: envelope.ts.0,
         signature: view::signature(sealed),
+        permission: permission.name(),
         state: hop.outcome.name(),
         refusal: if let Outcome::Held(refusal) = hop.outcome { Some(refusal.name()) } else { None },
         label: label(sight, envelope.to, ItemId(hop.id.0))?,

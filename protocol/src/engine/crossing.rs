@@ -15,7 +15,10 @@ use crate::{
     item::{Item, Kind},
     key::PublicKey,
     ledger::Ledger,
-    link::{Crossing, Direction, Gates, Inbound, LinkTerms, Owner, RelayRefusal, ask_out, judge_in},
+    link::{
+        Crossing, Direction, Envelope, Gates, Inbound, LinkTerms, Owner, ProofBundle, Refused, RelayRefusal,
+        ask_author, ask_out, judge_in, judge_out,
+    },
     time::Millis,
 };
 
@@ -124,6 +127,59 @@ fn pick<'a>(
     let live = links.into_iter().rfind(|link| link.ends.is_empty() && now <= link.terms.not_after);
     gates.ask(owner, RelayRefusal::LinkOver, live.is_some());
     live.map(|link| (link.id, &link.terms))
+}
+
+/// Whether what is kept here shows that a crossing was allowed, by nobody's word but those of its author and of the
+/// stewards of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// It does.
+    Proven,
+    /// Not without this, which is not here.
+    Lacks(&'static str),
+    /// It shows that it was not.
+    Refused(Refused),
+}
+
+impl Permission {
+    /// The word that commands and the API show.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Permission::Proven => "valid",
+            Permission::Lacks(what) => what,
+            Permission::Refused(refused) => refused.why.name(),
+        }
+    }
+}
+
+/// Checks again, offline, what a crossing was allowed by (8.5): every signature of its proof (R1 to R3), and the log of
+/// the community that it entered (R4).
+///
+/// # Errors
+/// The ledger's.
+pub fn prove_crossing<L: Ledger>(
+    carried: &Item,
+    envelope: &Envelope,
+    entering: Option<&Standing>,
+    ledger: &L,
+) -> Result<Permission, L::Error> {
+    let Some(bytes) = ledger.bundle(envelope.proof)? else { return Ok(Permission::Lacks("no_proof")) };
+    let Some(entering) = entering else { return Ok(Permission::Lacks("no_log")) };
+    if envelope.heads.iter().any(|head| !entering.log.contains(*head)) {
+        return Ok(Permission::Lacks("missing_heads"));
+    }
+    let mut gates = Gates::default();
+    let crossing = envelope.crossing(carried, kind(carried, ledger)?);
+    match ProofBundle::from_bytes(&bytes).map_err(|_| RelayRefusal::BadProof).and_then(|bundle| bundle.check()) {
+        Err(why) => drop(gates.ask(Owner::Broker, why, false)),
+        Ok(proven) if carried.header.kind.needs_no_leave() => ask_author(&proven, &crossing, &mut gates),
+        Ok(proven) => {
+            judge_out(&proven, &crossing, &mut gates);
+            judge_in(&entering.log, &entering.state, &envelope.heads, &crossing, &mut gates);
+        }
+    }
+    Ok(gates.refused().map_or(Permission::Proven, Permission::Refused))
 }
 
 /// The kind that links judge an item by (8.1).

@@ -61,7 +61,7 @@ pub use check::{
 };
 pub use clock::ClockDoubt;
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
-pub use crossing::{Check, check_crossing};
+pub use crossing::{Check, Permission, check_crossing, prove_crossing};
 pub use departure::{Departure, Words, depart};
 pub use desk::DeskCommand;
 pub use devices::NextKey;

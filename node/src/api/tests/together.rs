@@ -193,6 +193,7 @@ async fn an_item_crosses_a_border_and_shows_its_path() {
     let hop = &trace["hops"][0];
     assert_eq!((&trace["signature"], &hop["signature"]), (&json!("valid"), &json!("valid")));
     assert_eq!((&hop["from"], &hop["to"], &hop["refusal"]), (&garden, &library, &Value::Null));
+    assert_eq!(hop["permission"], "valid");
     assert_eq!((&hop["broker_name"], &hop["note"]), (&json!("ferry"), &json!("for the shelves")));
 
     // A reply goes to where the item is read.
@@ -201,6 +202,25 @@ async fn an_item_crosses_a_border_and_shows_its_path() {
     let peers = border.dave.get("/peers").await;
     let met = |peer: &Value| peer["connected"] == true && peer["communities"] == json!(["library"]);
     assert!(peers["peers"].as_array().unwrap().iter().any(met), "{peers}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_of_a_community_shows_who_represents_it() {
+    let (alice, ferry) = (Host::running("alice").await, Host::running("ferry").await);
+    let garden = alice.found("garden").await;
+    ferry.join(&alice.invite("garden", 1).await).await;
+    let roses = json!({ "name": "roses", "domain": "growing roses", "parent": "garden" });
+    let roses = text(&ferry.tell("/communities", roses).await["community"]);
+    let shown = ferry.get("/communities/roses").await;
+    assert_eq!((&shown["parent"], &shown["parent_name"]), (&json!(garden), &json!("garden")));
+    assert_eq!(shown["representatives"], Value::Null, "nobody yet");
+    let out = json!({ "community": "roses", "direction": "out", "other": garden, "brokers": ["ferry"] });
+    let link = text(&ferry.tell("/links", out).await["link"]);
+    assert_eq!(ferry.get("/communities/roses").await["representatives"][0]["name"], "ferry");
+    let parts = ferry.get("/communities/garden").await["parts"].clone();
+    assert_eq!((&parts[0]["community"], &parts[0]["representatives"][0]["name"]), (&json!(roses), &json!("ferry")));
+    ferry.tell(&format!("/links/{link}/end"), json!({})).await;
+    assert_eq!(ferry.get("/communities/roses").await["representatives"], Value::Null, "the link has ended");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
