@@ -4,6 +4,7 @@
 mod bans;
 mod border;
 mod bounds;
+mod brokers;
 mod devices;
 mod epochs;
 mod given;
