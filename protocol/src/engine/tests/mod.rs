@@ -9,6 +9,7 @@ mod devices;
 mod epochs;
 mod given;
 mod lost;
+mod mutants;
 mod numbers;
 mod shares;
 mod story;
