@@ -5,6 +5,7 @@ mod bans;
 mod border;
 mod bounds;
 mod brokers;
+mod crossings;
 mod devices;
 mod epochs;
 mod given;
