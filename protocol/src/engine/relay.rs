@@ -293,13 +293,12 @@ impl Engine {
         };
         let proof = self.proofs.check(hash, &bundle);
         let mut effects = vec![Effect::Keep(Keep::Bundle(hash, bytes))];
-        let mut seen = BTreeSet::new();
-        for (community, carry) in waiting {
-            if seen.insert((community, carry.envelope_id())) {
-                let (_, received) = self.receive_proven(now, community, carry, &proof, ledger)?;
-                effects.extend(received);
-            }
+        // The turn of the second (R6) is known when the first is in the ledger.
+        let mut waiting = waiting.into_iter();
+        if let Some((community, carry)) = waiting.next() {
+            effects.extend(self.receive_proven(now, community, carry, &proof, ledger)?.1);
         }
+        self.ready.extend(waiting);
         Ok(effects)
     }
 

@@ -4,10 +4,13 @@
 mod bans;
 mod border;
 mod bounds;
+mod brokers;
+mod crossings;
 mod devices;
 mod epochs;
 mod given;
 mod lost;
+mod mutants;
 mod numbers;
 mod shares;
 mod stewards;

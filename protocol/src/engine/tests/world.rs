@@ -2,7 +2,7 @@
 //! wants lost, it disconnects.
 
 use crate::{
-    engine::{Answer, Command, CommandRefusal, Effect, Engine, Event, Identity, Input, ROUND_MS},
+    engine::{Answer, Command, CommandRefusal, Effect, Engine, Event, Identity, Input, Keep, ROUND_MS},
     id::{CommunityId, PersonId},
     key::SecretKey,
     testing::{Conditions, Memory, Simulator},
@@ -71,6 +71,11 @@ impl World {
         let topic = key.topic();
         self.0.send_gossip(from, to, &topic, key.seal(&gossip.to_bytes(), topic.as_bytes()));
         self.0.settle();
+    }
+
+    /// What somebody's changed program keeps, and so gives to who asks.
+    pub(super) fn put(&mut self, name: &str, keep: Keep) {
+        self.0.put(name, keep);
     }
 
     /// From now on this person's program signs more than others take.

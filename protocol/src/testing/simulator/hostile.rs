@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     encoding::Malformed,
-    engine::Input,
+    engine::{Input, Keep},
     wire::{Request, Response},
 };
 
@@ -163,6 +163,14 @@ impl Simulator {
     /// When nobody is called so.
     pub fn listen_on(&mut self, name: &str, topic: &str) {
         self.node_mut(name).topics.insert(topic.to_owned());
+    }
+
+    /// Puts something into what a node keeps, which its engine has not asked for: its program was changed.
+    ///
+    /// # Panics
+    /// When nobody is called so.
+    pub fn put(&mut self, name: &str, keep: Keep) {
+        self.node_mut(name).memory.keep(keep);
     }
 
     /// Sends bytes on a topic to one node that it is connected with, whoever else listens.
