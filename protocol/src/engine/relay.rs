@@ -3,8 +3,6 @@
 //! An honest broker asks the same questions as its receivers before it signs. Receivers believe
 //! nothing of that and ask again, offline.
 
-use std::collections::BTreeSet;
-
 use super::{
     Answer, CheckedCarry, CommandRefusal, Decided, Done, Effect, Engine, Event, Keep, Standing, WAITING,
     author::item,

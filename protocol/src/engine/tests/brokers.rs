@@ -14,7 +14,10 @@ use crate::{
     authority::Role,
     bytes::List,
     encoding::V1,
-    engine::{Answer, Command, Event, Keep, relay::build_bundle},
+    engine::{
+        Answer, Command, Event, Keep,
+        bundles::{self, Author},
+    },
     id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId},
     item::{Body, Header, Kind, Post, SaltedBody, SignedItem, salted},
     key::SecretKey,
@@ -147,7 +150,7 @@ impl Stage {
     /// What proves that a link lets this author's items leave. Proofs are fetched by comparing; here all have them.
     pub(super) fn proof(&mut self, link: OpId, author: &str) -> BundleHash {
         let standing = &self.world.node("alice").engine.communities()[&self.garden];
-        let bundle = build_bundle(standing, link, self.world.person(author)).unwrap();
+        let bundle = bundles::bundle(standing, link, (self.world.person(author), Author::AsLinked)).unwrap();
         self.keep_proof(&bundle)
     }
 
@@ -359,7 +362,8 @@ impl Cheat {
         // A proof of another link, and one of which a signature was changed.
         self.push(20, No::BadProof, |_| {}, |envelope| envelope.proof = proof);
         let standing = &self.stage.world.node("alice").engine.communities()[&garden];
-        let mut bundle = build_bundle(standing, self.main.0, self.stage.world.person("alice")).unwrap();
+        let mut bundle =
+            bundles::bundle(standing, self.main.0, (self.stage.world.person("alice"), Author::AsLinked)).unwrap();
         let mut operations: Vec<Signed> = bundle.operations.iter().cloned().collect();
         let mut signatures: Vec<_> = operations[0].signatures.iter().copied().collect();
         signatures[0].1.0.0[9] ^= 1;
@@ -369,7 +373,8 @@ impl Cheat {
         self.push(20, No::BadProof, |_| {}, |envelope| envelope.proof = changed);
         // carol came by bob's invite: no steward has confirmed her.
         let standing = &self.stage.world.node("alice").engine.communities()[&garden];
-        let mut bundle = build_bundle(standing, self.main.0, self.stage.world.person("alice")).unwrap();
+        let mut bundle =
+            bundles::bundle(standing, self.main.0, (self.stage.world.person("alice"), Author::AsLinked)).unwrap();
         let carol: PersonRecord = standing.state.members[&self.stage.world.person("carol")].record.clone();
         bundle.persons = List::new(bundle.persons.iter().cloned().chain([carol]).collect()).unwrap();
         let proof = self.stage.keep_proof(&bundle);
@@ -388,11 +393,8 @@ fn path(push: &Push) -> EnvelopeId {
 
 /// Whether receivers keep nothing of it, since neither the log nor time can change what they say.
 fn is_dropped(push: &Push) -> bool {
-    let entering = push.carry.item.clone().check().unwrap().header.kind == NOT_ENTERING;
     match push.refused {
-        None | Some(No::NoInLink | No::BrokerNoMember | No::NotAReply | No::OverQuota) => false,
-        Some(No::AfterCut | No::Retracted) => false,
-        Some(No::KindNotLinked) => !entering,
+        None | Some(No::BrokerNoMember | No::NotAReply | No::OverQuota | No::AfterCut | No::Retracted) => false,
         Some(_) => true,
     }
 }

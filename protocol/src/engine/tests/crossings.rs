@@ -36,11 +36,17 @@ struct Sent {
     retracts: Option<ItemId>,
 }
 
+/// The id of no link.
+const NO_LINK: OpId = OpId::new([8; 32]);
+
 impl Sent {
-    /// R1, R2 and the proof: nothing of it is kept, whatever else is so.
+    /// R1, R2, the proof, and a link that there is not: nothing of it is kept, whatever else is so.
     fn is_dropped(&self, garden: CommunityId) -> bool {
         self.retracts.is_none()
-            && (self.reach < self.envelope.hop || self.envelope.hop > 1 || self.written_in != garden)
+            && (self.reach < self.envelope.hop
+                || self.envelope.hop > 1
+                || self.written_in != garden
+                || self.envelope.in_link == NO_LINK)
     }
 }
 
@@ -82,7 +88,7 @@ impl Play {
         for _ in 0..=usize::from(dice.chance(1, 4)) {
             let envelope = self.stage.envelope("ferry", written.0.id(), links, proof, |envelope| match way {
                 2 => (envelope.hop, envelope.prev) = (2, Some(EnvelopeId::new([8; 32]))),
-                3 => envelope.in_link = OpId::new([8; 32]),
+                3 => envelope.in_link = NO_LINK,
                 4 if envelope.seq > 0 => envelope.prev_by_device = Some(EnvelopeId::new([8; 32])),
                 _ => {}
             });

@@ -296,6 +296,6 @@ fn of_ten_thousand_changed_carries_none_is_shown_that_was_not_signed_and_let_thr
         *became.entry(outcome).or_default() += 1;
     }
     eprintln!("T15: {MUTANTS} mutants: {became:?}; refused as {names:?}");
-    assert!(became.len() == 3 && became.values().all(|times| *times >= 50), "{became:?}");
+    assert!(became.len() == 3 && became.values().all(|times| *times >= 20), "{became:?}");
     assert!(names.len() >= 10, "{names:?}");
 }
