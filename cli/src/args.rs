@@ -13,7 +13,7 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use crate::commands::{
     bookmark, charter, community, demo, device, edit, import, init, invite, join, limits, link, list, member,
-    passphrase, peer, post, profile, relay, reply, retract, run, show, status, sync, trace, words,
+    passphrase, peer, post, profile, queue, relay, reply, retract, run, select, show, status, sync, trace, words,
 };
 
 /// A personal node for communities of practice: keep posts and bookmarks, join by an invite key, relay what matters.
@@ -105,6 +105,11 @@ pub(crate) enum Verb {
     Link(link::Link),
     /// Carry an item over a link, with a note on why it matters there
     Relay(relay::Relay),
+    /// What you always want to see of one community, for another
+    #[command(subcommand)]
+    Select(select::Select),
+    /// What waits for your word: candidates of your selections, and what you have sent
+    Queue(queue::Queue),
     /// Connections to other nodes
     #[command(subcommand)]
     Peer(peer::Peer),

@@ -26,8 +26,10 @@ mod look;
 mod peers;
 mod policy;
 mod preview;
+mod queue;
 mod relay;
 mod resolve;
+mod selections;
 mod serve;
 mod sight;
 mod spoken;
@@ -271,6 +273,14 @@ fn router(app: App) -> Router {
         .route("/links/{link}/end", post(links::end))
         .route("/relay", post(relay::relay))
         .route("/relay/preview", post(preview::preview))
+        .route("/selections", get(selections::list).post(selections::create))
+        .route("/selections/{selection}/try", get(selections::attempt))
+        .route("/selections/{selection}/on", post(selections::on))
+        .route("/selections/{selection}/off", post(selections::off))
+        .route("/selections/{selection}/remove", post(selections::remove))
+        .route("/queue", get(queue::list))
+        .route("/queue/{item}/accept", post(queue::accept))
+        .route("/queue/{item}/decline", post(queue::decline))
         .route("/communities/{community}/tags/{other}", get(tags::list).post(tags::change))
         .route("/peers", get(known::list).post(peers::add))
         .route("/peers/{peer}/ban", post(peers::ban))

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearth_protocol::{
     bytes::WrongLength,
     engine::own_space_name,
-    id::{CertId, CommunityId, ItemId, OpId, PersonId},
+    id::{CertId, CommunityId, ItemId, OpId, PersonId, SelectionId},
     invite::{InviteCert, InviteKey},
     key::PublicKey,
+    ledger::Ledger as _,
 };
 
 use super::{
@@ -199,6 +200,15 @@ pub(super) fn invite(sight: &Sight<'_>, text: &str) -> Answered<(CommunityId, Ce
     pick("invites", text, &candidates)?.ok_or_else(|| {
         no_such_id("not_found", "invite", text, "`hearth invite list C` shows the invites with their ids")
     })
+}
+
+/// One of this person's selections.
+pub(super) fn selection(sight: &Sight<'_>, text: &str) -> Answered<SelectionId> {
+    let text = text.trim();
+    let all = sight.store.selections()?;
+    let candidates: Vec<_> = all.iter().map(|selection| Candidate::new(selection.id, Vec::new())).collect();
+    let hint = "`hearth select list` shows your selections with their ids";
+    pick("selections", text, &candidates)?.ok_or_else(|| no_such_id("not_found", "selection", text, hint))
 }
 
 /// One of this person's devices.

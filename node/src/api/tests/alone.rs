@@ -154,7 +154,7 @@ async fn a_text_at_the_limit_is_kept_however_its_json_is_written() {
 }
 
 /// Every path with a way to ask it.
-const ROUTES: [(&str, &str); 45] = [
+const ROUTES: [(&str, &str); 54] = [
     ("GET", "/identity?nonce=0000000000000000000000000000000000000000000000000000000000000000"),
     ("GET", "/status"),
     ("GET", "/items"),
@@ -188,6 +188,15 @@ const ROUTES: [(&str, &str); 45] = [
     ("POST", "/relay"),
     ("POST", "/relay/preview"),
     ("GET", "/communities/mine/tags/mine"),
+    ("GET", "/selections"),
+    ("POST", "/selections"),
+    ("GET", "/selections/abcdef/try"),
+    ("POST", "/selections/abcdef/on"),
+    ("POST", "/selections/abcdef/off"),
+    ("POST", "/selections/abcdef/remove"),
+    ("GET", "/queue"),
+    ("POST", "/queue/abcdef/accept"),
+    ("POST", "/queue/abcdef/decline"),
     ("POST", "/communities/mine/tags/mine"),
     ("GET", "/peers"),
     ("POST", "/peers"),
