@@ -23,6 +23,7 @@ pub(crate) mod profile;
 pub(crate) mod queue;
 pub(crate) mod relay;
 pub(crate) mod reply;
+pub(crate) mod report;
 pub(crate) mod retract;
 pub(crate) mod run;
 pub(crate) mod select;

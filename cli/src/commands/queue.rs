@@ -151,7 +151,9 @@ fn queue(seen: &Seen, width: Option<u16>) -> String {
             let (id, version) = (short(&one.item.item), short(one.version.as_deref().unwrap_or_default()));
             part.push_str(&format!("\n{id} was edited since it was selected: accept it with --version {version}"));
         }
-        part.push_str("\nhearth show ID | hearth queue accept ID --note TEXT | hearth queue decline ID --reason TEXT");
+        part.push_str(
+            "\n\nhearth show ID | hearth queue accept ID --note TEXT | hearth queue decline ID --reason TEXT",
+        );
         parts.push(part);
     }
     let refused = of("refused");
@@ -166,7 +168,7 @@ fn queue(seen: &Seen, width: Option<u16>) -> String {
             "refused by",
             &why,
         );
-        parts.push(format!("{part}\nMore on each: hearth link check ID --to {to}"));
+        parts.push(format!("{part}\n\nMore on each: hearth link check ID --to {to}"));
     }
     let mut sent = of("quarantined");
     sent.extend(of("held"));
@@ -183,7 +185,12 @@ fn queue(seen: &Seen, width: Option<u16>) -> String {
         parts.push(table("You have declined these:", &declined, "why", &why));
     }
     if seen.kept_back > 0 {
-        parts.push(format!("{} more were selected, but their authors let them cross no border.", seen.kept_back));
+        let (more, whose) = if seen.kept_back == 1 {
+            ("1 more was".to_owned(), "its author lets it")
+        } else {
+            (format!("{} more were", seen.kept_back), "their authors let them")
+        };
+        parts.push(format!("{more} selected, but {whose} cross no border."));
     }
     if parts.is_empty() {
         parts.push("Nothing waits. What you always want to see: hearth select create FROM --to C --tag TAG".to_owned());

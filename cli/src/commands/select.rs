@@ -226,7 +226,7 @@ fn tried(seen: &Selection, width: Option<u16>) -> String {
     let table = layout::table(["id", "kind", "by", "what", "may cross now"], rows, width);
     let to = quoted(seen.to_name.as_deref().unwrap_or_default());
     format!(
-        "{table}\n{} of the last 30 days, of which {pass} may cross now. Nothing was kept or sent.\n\
+        "{table}\n\n{} of the last 30 days, of which {pass} may cross now. Nothing was kept or sent.\n\n\
          Why not: hearth link check ID --to {to}\nCarry one: hearth relay ID --to {to} --note TEXT\nSwitch it on: hearth select on {id}",
         seen.items.len()
     )

@@ -28,6 +28,7 @@ mod policy;
 mod preview;
 mod queue;
 mod relay;
+mod report;
 mod resolve;
 mod selections;
 mod serve;
@@ -259,6 +260,7 @@ fn router(app: App) -> Router {
         .route("/communities/{community}/log", get(log::log))
         .route("/communities/{community}/invites", get(invites::list))
         .route("/communities/{community}/links", get(links::list))
+        .route("/communities/{community}/report", get(report::report))
         .route("/invites", post(invites::create))
         .route("/invites/inspect", post(invites::inspect))
         .route("/invites/{invite}/end", post(invites::end))

@@ -154,7 +154,7 @@ async fn a_text_at_the_limit_is_kept_however_its_json_is_written() {
 }
 
 /// Every path with a way to ask it.
-const ROUTES: [(&str, &str); 54] = [
+const ROUTES: [(&str, &str); 55] = [
     ("GET", "/identity?nonce=0000000000000000000000000000000000000000000000000000000000000000"),
     ("GET", "/status"),
     ("GET", "/items"),
@@ -171,6 +171,7 @@ const ROUTES: [(&str, &str); 54] = [
     ("GET", "/communities/mine/log"),
     ("GET", "/communities/mine/invites"),
     ("GET", "/communities/mine/links"),
+    ("GET", "/communities/mine/report"),
     ("POST", "/invites"),
     ("POST", "/invites/inspect"),
     ("POST", "/invites/abcdef/end"),

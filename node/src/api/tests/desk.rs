@@ -243,3 +243,40 @@ async fn what_goes_by_itself_stays_within_the_quota_and_says_why() {
     assert_eq!(hop["note"], "by itself");
     assert_eq!(desk.host.get("/selections").await["selections"][0]["carried"], 3);
 }
+
+#[tokio::test]
+async fn a_report_says_what_crossed_by_whom_and_what_came_of_it() {
+    let desk = Desk::open().await;
+    let mark = |to: &str, address: &str| json!({ "kind": "bookmark", "to": [to], "url": address, "reach": 1 });
+    let marked =
+        async |to: &str, address: &str| text(&desk.host.tell("/items", mark(to, address)).await["items"][0]["item"]);
+    let first = marked("garden", "https://seeds.example/a?b=1").await;
+    let second = marked("garden", "https://tools.example/").await;
+    for item in [&first, &second] {
+        desk.host.tell("/relay", carried(item, &json!({}))).await;
+    }
+    let empty = desk.host.get("/communities/library/report?with=garden").await["totals"]["in"].clone();
+    assert_eq!((&empty["crossings"], &empty["saves"], &empty["replies"]), (&json!(2), &json!(0), &json!(0)));
+    // The same address otherwise written, and a reply on each side, of which one is on the other side.
+    marked("library", "HTTPS://seeds.example:443/a?b=1").await;
+    for to in ["garden", "library"] {
+        let reply = json!({ "kind": "reply", "to": [to], "re": first, "text": "thank you" });
+        desk.host.tell("/items", reply).await;
+    }
+    let seen = desk.host.get("/communities/garden/report").await;
+    let crossings = seen["crossings"].as_array().unwrap();
+    let of = |item: &str| crossings.iter().find(|one| one["item"] == item).unwrap();
+    assert_eq!(crossings.len(), 2);
+    let one = of(&first);
+    assert_eq!(
+        (&one["direction"], &one["broker_name"], &one["state"]),
+        (&json!("out"), &json!("ferry"), &json!("shown"))
+    );
+    assert_eq!((&one["replies"], &one["saves"], &one["endorsements"]), (&json!(1), &json!(1), &json!(0)));
+    assert_eq!((&of(&second)["replies"], &of(&second)["saves"]), (&json!(0), &json!(0)));
+    let days = &seen["totals"]["days"];
+    assert_eq!((&days[0]["used"], &days[0]["per_day"]), (&json!(2), &json!(3)), "the smaller of both sides");
+    assert_eq!(seen["totals"]["brokers"][0]["sum"]["crossings"], 2);
+    assert_eq!(seen["unseen"], json!([]));
+    assert_eq!(desk.host.get("/communities/garden/report?with=mine").await["crossings"], json!([]));
+}
