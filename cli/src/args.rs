@@ -13,7 +13,8 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 use crate::commands::{
     bookmark, charter, community, demo, device, edit, endorse, import, init, invite, join, label, limits, link, list,
-    member, passphrase, peer, post, profile, recall, relay, reply, retract, run, show, status, sync, trace, words,
+    member, passphrase, peer, post, profile, queue, recall, relay, reply, retract, run, select, show, status, sync,
+    trace, words,
 };
 
 /// A personal node for communities of practice: keep posts and bookmarks, join by an invite key, relay what matters.
@@ -111,6 +112,11 @@ pub(crate) enum Verb {
     Link(link::Link),
     /// Carry an item over a link, with a note on why it matters there
     Relay(relay::Relay),
+    /// What you always want to see of one community, for another
+    #[command(subcommand)]
+    Select(select::Select),
+    /// What waits for your word: candidates of your selections, and what you have sent
+    Queue(queue::Queue),
     /// Connections to other nodes
     #[command(subcommand)]
     Peer(peer::Peer),

@@ -22,11 +22,14 @@ pub(crate) mod passphrase;
 pub(crate) mod peer;
 pub(crate) mod post;
 pub(crate) mod profile;
+pub(crate) mod queue;
 pub(crate) mod recall;
 pub(crate) mod relay;
 pub(crate) mod reply;
+pub(crate) mod report;
 pub(crate) mod retract;
 pub(crate) mod run;
+pub(crate) mod select;
 pub(crate) mod show;
 pub(crate) mod status;
 pub(crate) mod sync;
@@ -91,6 +94,8 @@ pub(crate) async fn ask(verb: Verb, session: &mut Session, out: &mut Output) -> 
         Verb::Import(import) => import.run(session, out).await,
         Verb::Link(link) => link.run(session, out).await,
         Verb::Relay(relay) => relay.run(session, out).await,
+        Verb::Select(select) => select.run(session, out).await,
+        Verb::Queue(queue) => queue.run(session, out).await,
         Verb::Peer(peer) => peer.run(session, out).await,
         Verb::Device(device) => device.run(session, out).await,
         Verb::Sync(sync) => sync.run(session, out).await,
@@ -128,6 +133,8 @@ fn name(verb: &Verb) -> &'static str {
         Verb::Import(_) => "import",
         Verb::Link(_) => "link",
         Verb::Relay(_) => "relay",
+        Verb::Select(_) => "select",
+        Verb::Queue(_) => "queue",
         Verb::Peer(_) => "peer",
         Verb::Device(_) => "device",
         Verb::Sync(_) => "sync",

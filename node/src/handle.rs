@@ -9,6 +9,8 @@ use hearth_protocol::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
+use crate::desk::Tended;
+
 /// A request's own id: the same again is the same request.
 pub type RequestId = [u8; 16];
 
@@ -89,6 +91,7 @@ pub struct Handle {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) snapshot: watch::Receiver<Arc<Snapshot>>,
     pub(crate) reached: watch::Receiver<Arc<Reaches>>,
+    pub(crate) tended: watch::Receiver<Tended>,
 }
 
 /// The connections of a node, by peer.
@@ -139,6 +142,11 @@ impl Handle {
     /// How those that are connected are reached.
     pub(crate) fn reached(&self) -> Arc<Reaches> {
         self.reached.borrow().clone()
+    }
+
+    /// How far the selections are worked through.
+    pub(crate) fn tended(&self) -> Tended {
+        self.tended.borrow().clone()
     }
 
     /// Things that wait for the driver.

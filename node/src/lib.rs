@@ -13,6 +13,7 @@ pub mod api;
 pub mod clock;
 pub mod config;
 pub mod demo;
+mod desk;
 pub mod driver;
 pub mod handle;
 pub mod home;

@@ -17,6 +17,7 @@ use crate::{
     api::Api,
     clock,
     config::{Config, ConfigError},
+    desk,
     driver::Driver,
     handle::{Handle, Inbox, Reaches, Snapshot},
     home::{self, Home, HomeError, Keys, LeftToken, Lock, Passphrase},
@@ -174,6 +175,7 @@ pub struct Node {
     reader: Reader,
     network: watch::Sender<Option<NetworkHandle>>,
     reached: watch::Sender<Arc<Reaches>>,
+    tending: watch::Sender<desk::Tended>,
     ready: Ready,
     driver: JoinHandle<()>,
     /// Each returns its name when it ends.
@@ -226,7 +228,8 @@ impl Node {
         let (wake, woken) = watch::channel(None);
         let (network, networks) = watch::channel(None);
         let (reached, reaches) = watch::channel(Arc::default());
-        let handle = Handle { inbox: Inbox(work), events: events.clone(), snapshot, reached: reaches };
+        let (tending, tended) = watch::channel(desk::Tended::default());
+        let handle = Handle { inbox: Inbox(work), events: events.clone(), snapshot, reached: reaches, tended };
         let driver = Driver {
             engine,
             identity: keys.identity.clone(),
@@ -258,6 +261,7 @@ impl Node {
             reader,
             network,
             reached,
+            tending,
             ready,
             driver,
             tasks,
@@ -286,6 +290,12 @@ impl Node {
                 config.api = Some(api.to_string());
                 self.left = home.leave_token(keys);
                 self.serve_api(listener, api)?;
+                let me = (keys.identity.person(), keys.identity.device.public());
+                let tending = desk::tend(self.handle.clone(), self.reader.clone(), me, self.tending.clone());
+                self.tasks.spawn(async move {
+                    tending.await;
+                    "desk"
+                });
             }
             // A command listens nowhere: it dials, and ends.
             Mode::Command { network: true, .. } => {

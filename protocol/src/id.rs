@@ -175,6 +175,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A standing selection of this node's person: by chance, and known to nobody else.
+    SelectionId;
     /// A person: the hash of the inception.
     PersonId;
     /// A community: the hash of the genesis.

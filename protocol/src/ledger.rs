@@ -6,9 +6,9 @@ use serde_tuple::{Deserialize_tuple, Serialize_tuple};
 
 use crate::{
     bytes::{Blob, List},
-    desk::TagMap,
+    desk::{Candidate, Selection, TagMap},
     epoch::Scope,
-    id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    id::{BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId, SelectionId},
     item::{Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
     limits,
@@ -187,6 +187,14 @@ pub trait Ledger {
 
     /// How tags of one community are said in another, by this node's person.
     fn tag_map(&self, from: CommunityId, to: CommunityId) -> Result<TagMap, Self::Error>;
+    /// The selections of this node's person.
+    fn selections(&self) -> Result<Vec<Selection>, Self::Error>;
+    /// One of them.
+    fn selection(&self, id: SelectionId) -> Result<Option<Selection>, Self::Error>;
+    /// What a selection has selected, whatever became of it.
+    fn candidates(&self, selection: SelectionId) -> Result<Vec<Candidate>, Self::Error>;
+    /// One of them.
+    fn candidate(&self, selection: SelectionId, item: ItemId) -> Result<Option<Candidate>, Self::Error>;
 
     /// The id in a set whose first half this is.
     fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, Self::Error>;

@@ -30,6 +30,7 @@ pub mod link;
 pub mod pairing;
 pub mod pasted;
 pub mod person;
+pub mod query;
 pub mod random;
 pub mod reconcile;
 pub mod signed;

@@ -124,6 +124,12 @@ limits! {
     SUMMARY_BYTES: usize = 4000, "bytes";
     /// Tags of one community that have a word in one other, of one broker: more than a practice was seen to use.
     TAG_MAPPINGS: usize = 256, "of a border";
+    /// Selections of one person: a few for each border they could carry over.
+    SELECTIONS: usize = 64, "of a node";
+    /// Tags, kinds, persons and words of one query.
+    QUERY_TERMS: usize = 32, "of a query";
+    /// Candidates of one selection that wait for its person. Of more, the rest of what was written is judged later.
+    CANDIDATES: usize = 1_000, "of a selection";
     /// Longest envelope: note, summary, 16 tags and the ids.
     ENVELOPE_BYTES: usize = 8 * 1024, "bytes";
     /// Longest proof bundle. It is fetched once and serves thousands of items.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::report;
 use crate::args::{Mapping, Role, duration, filled, mapping, milliseconds};
 use crate::error::Error;
 use crate::output::{Output, escape, layout, time};
@@ -31,6 +32,15 @@ pub(crate) enum Link {
         /// The community that it would go to
         #[arg(long, value_name = "C", value_parser = filled)]
         to: String,
+    },
+    /// What crossed a community's borders, by whom, and what came of it on the other side
+    Report {
+        /// Name or id
+        #[arg(value_name = "C", value_parser = filled)]
+        community: String,
+        /// Only the border with this community
+        #[arg(long, value_name = "OTHER", value_parser = filled)]
+        with: Option<String>,
     },
     /// How you say the tags of one community in another when you relay; --map and --remove change it
     Tags {
@@ -163,6 +173,13 @@ impl Link {
                 let answer = session.ask(Request::get(&["items", &item, "crossing"]).query("to", Some(&to))).await?;
                 out.tell(&answer, || Ok(checked(&view::read(&answer)?)))
             }
+            Self::Report { community, with } => {
+                let request = Request::get(&["communities", &community, "report"]).query("with", with.as_deref());
+                let answer = session.ask(request).await?;
+                let mut lines = answer.get("crossings").and_then(Value::as_array).cloned().unwrap_or_default();
+                lines.push(json!({ "totals": answer.get("totals"), "unseen": answer.get("unseen") }));
+                out.list(&lines, || Ok(report::shown(&view::read(&answer)?, width)))
+            }
             Self::Tags { from, to, map, remove } => {
                 let path = ["communities", &from, "tags", &to];
                 let request = if map.is_empty() && remove.is_empty() {
@@ -253,7 +270,7 @@ fn mapped(answer: &Value, width: Option<u16>) -> Result<String, Error> {
     let rows = seen.tags.into_iter().map(|said| [said.from, said.to]);
     let table = layout::table([seen.from_name.as_str(), seen.to_name.as_str()], rows, width);
     Ok(format!(
-        "{table}\nA tag includes those under it, and the nearest one counts. Taken out again: hearth link tags {from} {to} \
+        "{table}\n\nA tag includes those under it, and the nearest one counts. Taken out again: hearth link tags {from} {to} \
          --remove TAG"
     ))
 }
@@ -370,6 +387,42 @@ mod tests {
         );
         assert!(heard.printed.contains(hint), "{}", heard.printed);
         assert!(heard.printed.contains("hearth relay ID --to 'the library' --note TEXT"), "{}", heard.printed);
+    }
+
+    #[tokio::test]
+    async fn a_report_has_a_line_for_each_crossing_and_one_of_totals() {
+        let crossing = json!({"item": "ab".repeat(32), "kind": "bookmark", "community": "f0", "author": "b0",
+            "author_name": "bob", "title": "Frost", "text": "", "tags": [], "created_ms": 0, "state": "held",
+            "error": "the link has ended", "from": "f0", "from_name": "garden", "to": "10", "to_name": "library",
+            "broker": "fe", "broker_name": "ferry", "at_ms": 0, "replies": 1, "saves": 2, "endorsements": 3});
+        let sum = json!({"crossings": 1, "shown": 0, "quarantined": 0, "held": 1, "replies": 1, "saves": 2, "endorsements": 3});
+        let none = json!({"crossings": 0, "shown": 0, "quarantined": 0, "held": 0, "replies": 0, "saves": 0, "endorsements": 0});
+        let day = json!({"day_ms": 1_793_491_200_000_u64, "from": "f0", "from_name": "garden", "to": "10", "to_name": "library",
+            "used": 1, "per_day": 20});
+        let brokers = [json!({"broker": "fe", "broker_name": "ferry", "direction": "out", "sum": sum})];
+        let answer = json!({"name": "garden", "crossings": [crossing], "unseen": ["cd".repeat(32)],
+            "totals": {"out": sum, "in": none, "brokers": brokers, "days": [day]}});
+        let line = ["link", "report", "garden", "--with", "library"];
+        let heard = hear(&line, [(200, answer.clone())]).await;
+        heard.done.expect("the answer is whole");
+        assert_eq!(heard.asked, ["GET /communities/garden/report?with=library"]);
+        for part in [
+            "garden to library",
+            "ferry",
+            "Frost",
+            "held: the link has ended",
+            "Out: 1 crossed, 0 shown, 0 with stewards, 1 held; 1 replies, 2 saves, 3 endorsements there.\n",
+            "  by ferry, out: 1 crossed",
+            "2026-11-01",
+            "1 of 20",
+            "What went out to cdcdcdcdcd is not known here",
+        ] {
+            assert!(heard.printed.contains(part), "{part}\n{}", heard.printed);
+        }
+        let heard = hear(&["link", "report", "garden", "--json"], [(200, answer)]).await;
+        let lines: Vec<Value> =
+            heard.printed.lines().map(|line| serde_json::from_str(line).expect("it is JSON")).collect();
+        assert_eq!((lines.len(), &lines[1]["totals"]["out"]["held"]), (2, &json!(1)));
     }
 
     #[tokio::test]

@@ -158,8 +158,10 @@ impl From<CommandRefusal> for ApiError {
             | CommandRefusal::NoPerson
             | CommandRefusal::NoDevice
             | CommandRefusal::NotBanned
+            | CommandRefusal::NotOnDesk
             | CommandRefusal::NotFound => StatusCode::NOT_FOUND,
             CommandRefusal::TooManyCommunities
+            | CommandRefusal::EditedSince
             | CommandRefusal::AlreadyMember
             | CommandRefusal::NoAddress
             | CommandRefusal::OwnDevice

@@ -41,6 +41,8 @@ pub(super) fn command_refused(refusal: &CommandRefusal) -> &'static str {
         }
         CommandRefusal::NoDevice => "look for it with `hearth device list`",
         CommandRefusal::OwnDevice => "if it is not in your hands any more: hearth device revoke ID",
+        CommandRefusal::NotOnDesk => "`hearth queue` and `hearth select list` show what is",
+        CommandRefusal::EditedSince => "`hearth queue` shows it as it is now: decide again",
         CommandRefusal::NotBanned => "`hearth peer list` shows who is",
     }
 }

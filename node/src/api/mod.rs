@@ -27,8 +27,11 @@ mod peers;
 mod policy;
 mod preview;
 mod quarantine;
+mod queue;
 mod relay;
+mod report;
 mod resolve;
+mod selections;
 mod serve;
 mod sight;
 mod spoken;
@@ -258,6 +261,7 @@ fn router(app: App) -> Router {
         .route("/communities/{community}/log", get(log::log))
         .route("/communities/{community}/invites", get(invites::list))
         .route("/communities/{community}/links", get(links::list))
+        .route("/communities/{community}/report", get(report::report))
         .route("/invites", post(invites::create))
         .route("/invites/inspect", post(invites::inspect))
         .route("/invites/{invite}/end", post(invites::end))
@@ -271,9 +275,15 @@ fn router(app: App) -> Router {
         .route("/links", post(links::create))
         .route("/links/{link}/end", post(links::end))
         .route("/relay", post(relay::relay))
-        .route("/quarantine", get(quarantine::list))
-        .route("/quarantine/{id}", post(quarantine::decide))
         .route("/relay/preview", post(preview::preview))
+        .route("/selections", get(selections::list).post(selections::create))
+        .route("/selections/{selection}/try", get(selections::attempt))
+        .route("/selections/{selection}/on", post(selections::on))
+        .route("/selections/{selection}/off", post(selections::off))
+        .route("/selections/{selection}/remove", post(selections::remove))
+        .route("/queue", get(queue::list))
+        .route("/queue/{item}/accept", post(queue::accept))
+        .route("/queue/{item}/decline", post(queue::decline))
         .route("/communities/{community}/tags/{other}", get(tags::list).post(tags::change))
         .route("/peers", get(known::list).post(peers::add))
         .route("/peers/{peer}/ban", post(peers::ban))

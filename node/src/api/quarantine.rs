@@ -3,7 +3,7 @@
 //! Leaves to others: what a label comes to (`engine::labels_of`). Always true: a decision names one envelope, and so one
 //! version of one item: an edit of it comes in an envelope of its own.
 
-use axum::{Json, extract::State};
+use axum::Json;
 use hearth_protocol::{
     encoding::V1,
     engine::{Answer, Command},
@@ -12,7 +12,7 @@ use hearth_protocol::{
     limits,
     text::Text,
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -20,22 +20,14 @@ use super::{
     error::{Answered, ApiError},
     other_answer, resolve,
     sight::Sight,
-    take::{Asked, At, Id, Told},
+    take::Id,
     view::ItemView,
 };
 use crate::store::Hop;
 
-/// Of which community; of all where its person is a steward.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Within {
-    #[serde(rename = "in")]
-    within: Option<String>,
-}
-
 /// One that waits.
 #[derive(Debug, Serialize)]
-struct WaitingView {
+pub(super) struct WaitingView {
     envelope: String,
     /// What it is read as, once it is released.
     #[serde(flatten)]
@@ -52,19 +44,15 @@ struct WaitingView {
     at_ms: u64,
 }
 
-/// What waits, the oldest first.
-pub(super) async fn list(State(app): State<App>, Asked(wanted): Asked<Within>) -> Answered<Json<Value>> {
-    app.read(move |sight| {
-        let within = wanted.within.map(|text| resolve::community(&sight.snapshot, &text)).transpose()?;
-        let mut waiting = Vec::new();
-        for (community, hop) in all(sight, within)? {
-            if let Some(listed) = sight.store.listed(community, hop.envelope.item, Some(hop.id))? {
-                waiting.push(view(sight, community, &hop, ItemView::of(sight, &listed)));
-            }
+/// What waits, of one community or of all, the oldest first.
+pub(super) fn list(sight: &Sight<'_>, within: Option<CommunityId>) -> Answered<Vec<WaitingView>> {
+    let mut waiting = Vec::new();
+    for (community, hop) in all(sight, within)? {
+        if let Some(listed) = sight.store.listed(community, hop.envelope.item, Some(hop.id))? {
+            waiting.push(view(sight, community, &hop, ItemView::of(sight, &listed)));
         }
-        Ok(Json(json!({ "waiting": waiting })))
-    })
-    .await
+    }
+    Ok(waiting)
 }
 
 /// What waits for this node's person.
@@ -94,62 +82,47 @@ fn view(sight: &Sight<'_>, community: CommunityId, hop: &Hop, mut item: ItemView
     }
 }
 
-/// What becomes of it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Decision {
-    release: bool,
-    #[serde(default)]
-    reason: String,
-}
+/// One that is decided on: where it waits, in which envelope, and what it is.
+pub(super) type Waits = (CommunityId, EnvelopeId, ItemId);
 
-/// Releases or declines what waits under this id, an envelope's or an item's: in the latter case by whichever brokers it
-/// came.
+/// Releases or declines what waits.
 pub(super) async fn decide(
-    State(app): State<App>,
-    id: Id,
-    At(text): At<String>,
-    Told(decision): Told<Decision>,
+    app: &App,
+    id: &Id,
+    waits: Vec<Waits>,
+    (hide, reason): (bool, &str),
 ) -> Answered<Json<Value>> {
-    if !decision.release && decision.reason.trim().is_empty() {
-        return Err(ApiError::typed(
-            "empty",
-            "whoever brought it would not know why it is declined",
-            "say so: hearth queue decline ID --reason TEXT",
-        ));
-    }
-    let reason: Text<{ limits::REASON_BYTES }> = match decision.reason.trim() {
+    let reason: Text<{ limits::REASON_BYTES }> = match reason.trim() {
         "" => Text::default(),
         reason => Text::line(reason).map_err(|why| ApiError::field("reason", &why))?,
     };
-    let waiting = app.read(move |sight| find(sight, &text)).await?;
+    let state = if hide { "declined" } else { "shown" };
     let mut decided = Vec::new();
-    for (number, (community, envelope, item)) in (0..).zip(waiting) {
-        let body = Body::Label(Label { version: V1, hide: !decision.release, reason: reason.clone() });
+    for (number, (community, envelope, item)) in (0..).zip(waits) {
+        let body = Body::Label(Label { version: V1, hide, reason: reason.clone() });
         let draft = Draft { target: Some(ItemId(envelope.0)), ..Draft::new(body) };
         let command = Command::Write { communities: vec![community], draft };
         let Answer::Items(labels) = app.command(command, id.part(number)).await? else { return Err(other_answer()) };
-        let label = labels.first().map(|(label, _)| label.to_string());
         decided.push(json!({
             "envelope": envelope.to_string(),
             "item": item.to_string(),
             "community": community.to_string(),
-            "label": label,
-            "state": if decision.release { "shown" } else { "declined" },
+            "label": labels.first().map(|(label, _)| label.to_string()),
         }));
     }
-    Ok(Json(json!({ "decided": decided })))
+    let item = decided.first().map(|one| one["item"].clone());
+    let to = decided.first().map(|one| one["community"].clone());
+    Ok(Json(json!({ "item": item, "to": to, "state": state, "reason": reason.as_str(), "decided": decided })))
 }
 
-/// What waits under an id or its beginning.
-fn find(sight: &Sight<'_>, text: &str) -> Answered<Vec<(CommunityId, EnvelopeId, ItemId)>> {
+/// What waits under an id or its beginning, an envelope's or an item's: in the latter case by whichever brokers it came.
+/// None where nothing fits.
+pub(super) fn find(sight: &Sight<'_>, text: &str) -> Answered<Vec<Waits>> {
     let waiting = all(sight, None)?;
-    let ids: Vec<_> = waiting.into_iter().map(|(community, hop)| (community, hop.id, hop.envelope.item)).collect();
+    let ids: Vec<Waits> = waiting.into_iter().map(|(community, hop)| (community, hop.id, hop.envelope.item)).collect();
     let known: Vec<String> =
         ids.iter().flat_map(|(_, envelope, item)| [envelope.to_string(), item.to_string()]).collect();
-    let meant = resolve::waiting(text.trim(), &known)?;
-    Ok(ids
-        .into_iter()
-        .filter(|(_, envelope, item)| envelope.to_string() == meant || item.to_string() == meant)
-        .collect())
+    let Some(meant) = resolve::waiting(text.trim(), &known)? else { return Ok(Vec::new()) };
+    let is_meant = |(_, envelope, item): &Waits| envelope.to_string() == meant || item.to_string() == meant;
+    Ok(ids.into_iter().filter(is_meant).collect())
 }

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use hearth_protocol::{
     bytes::WrongLength,
     engine::own_space_name,
-    id::{CertId, CommunityId, ItemId, OpId, PersonId},
+    id::{CertId, CommunityId, ItemId, OpId, PersonId, SelectionId},
     invite::{InviteCert, InviteKey},
     key::PublicKey,
+    ledger::Ledger as _,
 };
 
 use super::{
@@ -104,15 +105,14 @@ fn no_such_id(reason: &'static str, what: &str, text: &str, hint: &'static str) 
     ApiError::missing(reason, format!("no {what} `{text}` is known here"), hint)
 }
 
-/// The one of these ids that is meant, of envelopes that wait for a steward and of their items.
-pub(super) fn waiting(text: &str, known: &[String]) -> Answered<String> {
+/// The one of these ids that is meant, of envelopes that wait for a steward and of their items; none where none is.
+pub(super) fn waiting(text: &str, known: &[String]) -> Answered<Option<String>> {
     let digits = text.to_ascii_lowercase();
     let fits = |id: &&String| **id == digits || is_prefix(text) && id.starts_with(&digits);
     let fitting: BTreeSet<&String> = known.iter().filter(fits).collect();
-    let hint = "`hearth queue` shows what waits";
-    match fitting.iter().collect::<Vec<_>>().as_slice() {
-        [] => Err(no_such_id("not_waiting", "item that waits for you", text, hint)),
-        [only] => Ok((**only).clone()),
+    match fitting.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => Ok(None),
+        [only] => Ok(Some((*only).clone())),
         several => Err(ApiError::typed(
             "ambiguous",
             format!("`{text}` could be {} of what waits", several.len()),
@@ -216,6 +216,15 @@ pub(super) fn invite(sight: &Sight<'_>, text: &str) -> Answered<(CommunityId, Ce
     pick("invites", text, &candidates)?.ok_or_else(|| {
         no_such_id("not_found", "invite", text, "`hearth invite list C` shows the invites with their ids")
     })
+}
+
+/// One of this person's selections.
+pub(super) fn selection(sight: &Sight<'_>, text: &str) -> Answered<SelectionId> {
+    let text = text.trim();
+    let all = sight.store.selections()?;
+    let candidates: Vec<_> = all.iter().map(|selection| Candidate::new(selection.id, Vec::new())).collect();
+    let hint = "`hearth select list` shows your selections with their ids";
+    pick("selections", text, &candidates)?.ok_or_else(|| no_such_id("not_found", "selection", text, hint))
 }
 
 /// One of this person's devices.

@@ -20,6 +20,12 @@ pub(super) async fn status(State(app): State<App>) -> Answered<Json<Value>> {
     let mut refusals = snapshot.refusals.clone();
     refusals.extend(network.iter().flat_map(NetworkHandle::refused));
     let mut jobs = vec![json!({ "name": "driver", "queue": app.handle.queued() })];
+    let tended = app.handle.tended();
+    let mut job = json!({ "name": "desk", "queue": tended.queue });
+    if let Some(error) = tended.error {
+        job["error"] = json!(error);
+    }
+    jobs.push(job);
     if let Some(dropped) = dropped {
         let lost =
             json!({ "gossip_in": dropped.gossip_in, "gossip_out": dropped.gossip_out, "requests": dropped.requests });

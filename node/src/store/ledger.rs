@@ -4,10 +4,10 @@ use std::ops::Bound;
 
 use hearth_protocol::{
     bytes::{Blob, Bytes},
-    desk::TagMap,
+    desk::{Candidate, Selection, TagMap},
     encoding::decode,
     epoch::Scope,
-    id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId, SelectionId},
     item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
     ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin, Sequel, Turn},
@@ -212,6 +212,22 @@ impl Ledger for Overlay<'_> {
 
     fn tag_map(&self, from: CommunityId, to: CommunityId) -> Result<TagMap, ReadError> {
         desk::tag_map(self, from, to)
+    }
+
+    fn selections(&self) -> Result<Vec<Selection>, ReadError> {
+        desk::selections(self)
+    }
+
+    fn selection(&self, id: SelectionId) -> Result<Option<Selection>, ReadError> {
+        desk::selection(self, id)
+    }
+
+    fn candidates(&self, selection: SelectionId) -> Result<Vec<Candidate>, ReadError> {
+        desk::candidates(self, selection)
+    }
+
+    fn candidate(&self, selection: SelectionId, item: ItemId) -> Result<Option<Candidate>, ReadError> {
+        desk::candidate(self, selection, item)
     }
 
     fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, ReadError> {

@@ -18,6 +18,7 @@ mod tests;
 mod upgrade;
 mod view;
 
+pub use desk::Numbered;
 pub use disk::{DiskSettings, OpenError, Overlay, ReadError, Reader, WriteError, Writer};
 pub use keep::{keep, keep_answer, kept_answer};
 pub use seal::{RowSeal, open};

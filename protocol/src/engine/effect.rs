@@ -9,7 +9,7 @@ use super::{
 use crate::{
     authority::{OperationRefusal, Role, WriteRefusal},
     desk,
-    id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    id::{BundleHash, CertId, CommunityId, EnvelopeId, ItemId, OpId, PersonId, SelectionId},
     item::{Charter, Item, SaltedBody},
     key::PublicKey,
     ledger::{AddressList, Ban, PendingJoin, Sequel},
@@ -266,6 +266,8 @@ pub enum Answer {
     Link(OpId),
     /// A crossing.
     Relayed(EnvelopeId, Outcome),
+    /// A selection.
+    Selection(SelectionId),
     /// A join is on its way.
     Joining(CommunityId),
     /// A look at a community is on its way.
@@ -352,6 +354,12 @@ pub enum CommandRefusal {
     /// Devices of one's own are revoked, not banned.
     #[error("that is a device of your own: what it may do is taken away by revoking it")]
     OwnDevice,
+    /// No such thing on the desk.
+    #[error("no such selection or candidate is on your desk, or it is decided already")]
+    NotOnDesk,
+    /// A decision is about the version that was looked at.
+    #[error("its author has edited it since you looked")]
+    EditedSince,
     /// No ban to end.
     #[error("that peer is not banned")]
     NotBanned,
@@ -384,6 +392,8 @@ impl CommandRefusal {
             CommandRefusal::NoIdentityKey => "no_identity_key",
             CommandRefusal::NoDevice => "no_device",
             CommandRefusal::OwnDevice => "own_device",
+            CommandRefusal::NotOnDesk => "not_on_desk",
+            CommandRefusal::EditedSince => "edited_since",
             CommandRefusal::NotBanned => "not_banned",
         }
     }

@@ -63,7 +63,7 @@ pub use clock::ClockDoubt;
 pub use conduct::{BY_HAND, Behaviour, Conduct, Refusals};
 pub use crossing::{Check, Permission, check_crossing, prove_crossing};
 pub use departure::{Departure, Words, depart};
-pub use desk::DeskCommand;
+pub use desk::{DeskCommand, newest_version};
 pub use devices::NextKey;
 pub use effect::{Answer, CommandRefusal, Effect, Event, Keep, Look, Verdict};
 pub use forks::Forked;

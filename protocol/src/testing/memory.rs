@@ -10,10 +10,10 @@ use std::{
 
 use crate::{
     bytes::Bytes,
-    desk::{Kept, TagMap},
+    desk::{Candidate, Kept, Selection, TagMap},
     engine::Keep,
     epoch::Scope,
-    id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId},
+    id::{BodyHash, BundleHash, CommunityId, EnvelopeId, ItemId, OpId, PersonId, SelectionId},
     item::{Header, Item, Kind, SaltedBody, SignedItem},
     key::PublicKey,
     ledger::{AddressList, Ban, Fork, KeptEnvelope, Ledger, Met, PendingJoin, Sequel, Turn},
@@ -45,6 +45,8 @@ pub struct Memory {
     hidden: BTreeSet<(CommunityId, ItemId)>,
     sequels: BTreeSet<Sequel>,
     tags: BTreeMap<(CommunityId, CommunityId), TagMap>,
+    selections: BTreeMap<SelectionId, Selection>,
+    candidates: BTreeMap<(SelectionId, ItemId), Candidate>,
 }
 
 impl Memory {
@@ -112,7 +114,7 @@ impl Memory {
             Keep::Invite(..) => {}
             Keep::Pending(pending) => drop(self.pending.insert(pending.community, pending)),
             Keep::Settled(community) => drop(self.pending.remove(&community)),
-            Keep::Desk(Kept::Tags { from, to, map }) => drop(self.tags.insert((from, to), map)),
+            Keep::Desk(kept) => self.keep_on_desk(kept),
         }
     }
 
@@ -146,6 +148,16 @@ impl Memory {
     #[must_use]
     pub fn outcome(&self, id: EnvelopeId) -> Option<Outcome> {
         self.envelopes.get(&id).map(|(_, kept)| kept.outcome)
+    }
+
+    fn keep_on_desk(&mut self, kept: Kept) {
+        match kept {
+            Kept::Tags { from, to, map } => drop(self.tags.insert((from, to), map)),
+            Kept::Selection(selection) => drop(self.selections.insert(selection.id, *selection)),
+            Kept::NoSelection(id) => drop(self.selections.remove(&id)),
+            Kept::Candidate(one) => drop(self.candidates.insert((one.selection, one.item), *one)),
+            Kept::NoCandidate(selection, item) => drop(self.candidates.remove(&(selection, item))),
+        }
     }
 
     fn put(&mut self, community: CommunityId, set: SetName, position: Position, id: AnyId) -> bool {
@@ -295,6 +307,18 @@ impl Ledger for Memory {
     }
     fn tag_map(&self, from: CommunityId, to: CommunityId) -> Result<TagMap, Infallible> {
         Ok(self.tags.get(&(from, to)).cloned().unwrap_or_default())
+    }
+    fn selections(&self) -> Result<Vec<Selection>, Infallible> {
+        Ok(self.selections.values().cloned().collect())
+    }
+    fn selection(&self, id: SelectionId) -> Result<Option<Selection>, Infallible> {
+        Ok(self.selections.get(&id).cloned())
+    }
+    fn candidates(&self, selection: SelectionId) -> Result<Vec<Candidate>, Infallible> {
+        Ok(self.candidates.values().filter(|one| one.selection == selection).cloned().collect())
+    }
+    fn candidate(&self, selection: SelectionId, item: ItemId) -> Result<Option<Candidate>, Infallible> {
+        Ok(self.candidates.get(&(selection, item)).cloned())
     }
     fn find(&self, community: CommunityId, set: SetName, half: ShortId) -> Result<Option<AnyId>, Infallible> {
         let mut first = [0; 32];

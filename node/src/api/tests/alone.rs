@@ -154,7 +154,7 @@ async fn a_text_at_the_limit_is_kept_however_its_json_is_written() {
 }
 
 /// Every path with a way to ask it.
-const ROUTES: [(&str, &str); 47] = [
+const ROUTES: [(&str, &str); 55] = [
     ("GET", "/identity?nonce=0000000000000000000000000000000000000000000000000000000000000000"),
     ("GET", "/status"),
     ("GET", "/items"),
@@ -171,6 +171,7 @@ const ROUTES: [(&str, &str); 47] = [
     ("GET", "/communities/mine/log"),
     ("GET", "/communities/mine/invites"),
     ("GET", "/communities/mine/links"),
+    ("GET", "/communities/mine/report"),
     ("POST", "/invites"),
     ("POST", "/invites/inspect"),
     ("POST", "/invites/abcdef/end"),
@@ -186,10 +187,17 @@ const ROUTES: [(&str, &str); 47] = [
     ("POST", "/links"),
     ("POST", "/links/abcdef/end"),
     ("POST", "/relay"),
-    ("GET", "/quarantine"),
-    ("POST", "/quarantine/abcdef"),
     ("POST", "/relay/preview"),
     ("GET", "/communities/mine/tags/mine"),
+    ("GET", "/selections"),
+    ("POST", "/selections"),
+    ("GET", "/selections/abcdef/try"),
+    ("POST", "/selections/abcdef/on"),
+    ("POST", "/selections/abcdef/off"),
+    ("POST", "/selections/abcdef/remove"),
+    ("GET", "/queue"),
+    ("POST", "/queue/abcdef/accept"),
+    ("POST", "/queue/abcdef/decline"),
     ("POST", "/communities/mine/tags/mine"),
     ("GET", "/peers"),
     ("POST", "/peers"),

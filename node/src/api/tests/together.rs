@@ -281,8 +281,8 @@ async fn what_waits_is_released_or_declined_by_a_steward() {
         assert!(host.items("in=library").await.is_empty());
     }
     assert_eq!(Host::refused(erin.reply(&format!("/items/{good}")).await), (404, "no_item".to_owned()));
-    assert_eq!(erin.get("/quarantine").await["waiting"], json!([]), "she is no steward");
-    let waiting = dave.get("/quarantine?in=library").await["waiting"].clone();
+    assert_eq!(erin.get("/queue").await["in"], json!([]), "she is no steward");
+    let waiting = dave.get("/queue?in=library").await["in"].clone();
     assert_eq!(
         (waiting.as_array().unwrap().len(), &waiting[0]["item"], &waiting[1]["text"]),
         (2, &json!(good), &json!("bad"))
@@ -290,14 +290,13 @@ async fn what_waits_is_released_or_declined_by_a_steward() {
     assert_eq!((&waiting[0]["broker_name"], &waiting[0]["note"]), (&json!("ferry"), &json!("for the shelves")));
     assert_eq!(dave.get(&format!("/items/{good}")).await["state"], "quarantined");
 
-    let silent = dave.post(&format!("/quarantine/{bad}"), &json!({ "release": false })).await;
+    let silent = dave.post(&format!("/queue/{bad}/decline"), &json!({ "reason": " " })).await;
     assert_eq!(Host::refused(silent), (400, "empty".to_owned()));
-    let declined =
-        dave.tell(&format!("/quarantine/{}", &bad[..8]), json!({ "release": false, "reason": "not ours" })).await;
-    assert_eq!((&declined["decided"][0]["item"], &declined["decided"][0]["state"]), (&json!(bad), &json!("declined")));
-    dave.tell(&format!("/quarantine/{}", text(&waiting[0]["envelope"])), json!({ "release": true })).await;
-    let again = dave.post(&format!("/quarantine/{good}"), &json!({ "release": true })).await;
-    assert_eq!(Host::refused(again), (404, "not_waiting".to_owned()));
+    let declined = dave.tell(&format!("/queue/{}/decline", &bad[..8]), json!({ "reason": "not ours" })).await;
+    assert_eq!((&declined["item"], &declined["state"]), (&json!(bad), &json!("declined")));
+    dave.tell(&format!("/queue/{}/accept", text(&waiting[0]["envelope"])), json!({})).await;
+    let again = dave.post(&format!("/queue/{good}/accept"), &json!({})).await;
+    assert_eq!(Host::refused(again), (404, "not_on_desk".to_owned()));
     erin.tell("/sync", json!({})).await;
     let seen = erin.items("in=library").await;
     assert_eq!((seen.len(), &seen[0]["text"]), (1, &json!("good")));
@@ -311,9 +310,9 @@ async fn what_waits_is_released_or_declined_by_a_steward() {
         host.tell("/sync", json!({})).await;
     }
     assert_eq!(erin.items("in=library").await[0]["text"], "good");
-    let waiting = dave.get("/quarantine").await["waiting"][0].clone();
+    let waiting = dave.get("/queue").await["in"][0].clone();
     assert_eq!(waiting["kind"], "edit");
-    dave.tell(&format!("/quarantine/{}", text(&waiting["item"])), json!({ "release": true })).await;
+    dave.tell(&format!("/queue/{}/accept", text(&waiting["item"])), json!({})).await;
     erin.tell("/sync", json!({})).await;
     assert_eq!(erin.items("in=library").await[0]["text"], "better");
 }
