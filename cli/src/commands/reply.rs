@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::args::filled;
+use crate::args::{REACH, filled};
 use crate::commands::writing;
 use crate::error::Error;
 use crate::input;
@@ -17,12 +17,15 @@ pub(crate) struct Reply {
     item: String,
     /// The text; `-`, or nothing with something piped in, reads standard input
     text: Option<String>,
+    /// Borders it may cross, 0 to 3: 1 lets a broker carry it to where the item came from [default: as the community says]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(REACH))]
+    reach: Option<u8>,
 }
 
 impl Reply {
     pub(crate) async fn run(self, session: &mut Session, out: &mut Output) -> Result<(), Error> {
         let text = input::text(self.text)?;
-        let body = json!({ "kind": "reply", "to": [], "tags": [], "reach": null, "re": self.item, "text": text });
+        let body = json!({ "kind": "reply", "to": [], "tags": [], "reach": self.reach, "re": self.item, "text": text });
         let next = format!("See it where it belongs: hearth show {}", crate::view::short(&self.item));
         writing::write(body, "Replied", &next, session, out).await
     }
